@@ -1,0 +1,92 @@
+# Everything a developer or an operator does here; `make help` explains.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export UV_PYTHON_DOWNLOADS := never
+# What runs from .venv finds its programs (python3.13 for SAM, uv for the layer) there first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+PYTHON_CODE := src backend local tests benchmarks
+REGION ?= us-east-1
+EVENT ?= events/schedule.json
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## ---- set-up -------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: .venv/.ready ## Make .venv (Python 3.13 where there is one) with everything locked
+
+# uv from the PATH, or its own small environment in .tools, made with any Python from 3.11 on.
+.tools/bin/uv:
+	@for python in python3.13 python3.12 python3.11 python3 /usr/bin/python3; do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "setting up with $$($$python --version)"; \
+	    $$python -m venv .tools && .tools/bin/python -m pip install -q --disable-pip-version-check uv && exit 0; \
+	  fi; \
+	done; echo "needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv)" >&2; exit 1
+
+UV := $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v uv || echo .tools/bin/uv)
+
+.venv/.ready: requirements-dev.txt .python-version | $(filter .tools/bin/uv,$(UV))
+	@$(UV) venv -q --clear --python 3.13 .venv 2>/dev/null || $(UV) venv -q --clear --python '>=3.11' .venv
+	@$(UV) pip sync -q --python .venv --require-hashes requirements-dev.txt
+	@echo ".venv is ready: $$(.venv/bin/python --version)"
+	@touch $@
+
+.PHONY: lock
+lock: setup ## Resolve the locked requirements anew (after changing a requirements*.in)
+	@compile="$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \
+	$$compile requirements-dev.in -o requirements-dev.txt; \
+	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
+	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
+	rm .cache-constraints.txt
+
+## ---- run it here ---------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## Play the three acceptance scenarios on embedded parts
+	@PYTHONPATH=src python -m local.demo
+
+.PHONY: local
+local: setup ## Start the embedded stack and leave it up; prints how to invoke the function on it
+	@PYTHONPATH=src python -m local.up
+
+.PHONY: invoke
+invoke: setup ## Invoke the function on the stack that `make local` started (EVENT=events/...)
+	@PYTHONPATH=src python -m local.up --invoke $(EVENT)
+
+## ---- check it ------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup lint types ## All checks and tests
+	@python -m pytest -n auto --dist loadgroup -q
+
+.PHONY: lint
+lint: setup ## ruff: rules and format
+	@ruff check -q $(PYTHON_CODE) && ruff format -q --check $(PYTHON_CODE) && echo "ruff: clean"
+
+.PHONY: types
+types: setup ## mypy, strict
+	@mypy $(PYTHON_CODE)
+
+.PHONY: format
+format: setup ## Format, and mend what ruff can
+	@ruff check -q --fix $(PYTHON_CODE); ruff format -q $(PYTHON_CODE)
+
+## ---- build and deploy ----------------------------------------------------------------------------
+
+.PHONY: validate
+validate: setup ## Lint the template
+	@sam validate --lint
+
+.PHONY: build
+build: setup ## Build the function and the layer
+	@sam build --cached --parallel
+
+.PHONY: clean
+clean: ## Remove everything that was made here
+	@rm -rf .venv .tools .aws-sam .runtime .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,228 @@
+"""`make demo`: the three acceptance scenarios on embedded parts, for a person to watch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from handler.termination import lambda_handler
+from local.invoke import invoke
+from local.stack import Stack, new_agent, run_stack
+
+Row = dict[str, Any]
+STATES = {"running": "green", "terminated": "red", "shutting-down": "red"}
+
+
+@dataclass
+class Scene:
+    """One scenario: its machines by name, and what was checked."""
+
+    title: str
+    stack: Stack
+    console: Console
+    machines: dict[str, str] = field(default_factory=dict)
+    checks: list[tuple[str, bool]] = field(default_factory=list)
+
+    def check(self, what: str, holds: bool) -> None:  # noqa: FBT001 - it reads as a sentence
+        """Note whether it holds, and say so."""
+        self.checks.append((what, holds))
+        self.console.print(f"  {'[green]✓[/]' if holds else '[bold red]✗[/]'} {what}")
+
+    def say(self, text: str) -> None:
+        """Tell what the operator, or time, does."""
+        self.console.print(f"[bold cyan]▸[/] {text}")
+
+    def launch(self, name: str, zone: str) -> str:
+        """Launch a machine, to be known by its name."""
+        (instance_id,) = self.stack.launch(zone)
+        self.machines[name] = instance_id
+        return instance_id
+
+    def run(self) -> Row:
+        """Invoke the real handler, and show the world before and after."""
+        listed = self.listed()
+        before = {name: self.stack.state(one) for name, one in self.machines.items()}
+        seen_events = len(self.stack.operator.events(self.stack.agent_id))
+        invocation = invoke(lambda_handler, self.stack.environment())
+        events = self.stack.operator.events(self.stack.agent_id)
+        table = Table(
+            "machine", "instance", "backend lists it", "EC2 before", "EC2 after", "outcome"
+        )
+        for name, instance_id in self.machines.items():
+            entry = next((e for e in listed if e["instance_id"] == instance_id), None)
+            outcomes = [
+                line["outcome"]
+                for line in invocation.lines
+                if line.get("instance_id") == instance_id and "outcome" in line
+            ]
+            table.add_row(
+                name,
+                instance_id,
+                f"{entry['reason']}, {self.waited(entry)} s" if entry else "no",
+                self.coloured(before[name]),
+                self.coloured(self.stack.state(instance_id)),
+                ", ".join(outcomes) or "-",
+            )
+        self.console.print(table)
+        for event in reversed(events[: len(events) - seen_events]):
+            self.console.print(f"  reported: {event['event_type']} {event.get('instance_id', '')}")
+        counts = {key: value for key, value in invocation.returned.items() if value}
+        self.console.print(f"  the run returned: {counts}")
+        return invocation.returned
+
+    def listed(self) -> list[Row]:
+        """What the backend tells the agent to terminate."""
+        answer = requests.get(
+            f"{self.stack.backend_url}/api/agents/{self.stack.agent_id}/instances-to-terminate",
+            headers={"Authorization": f"Bearer {self.stack.client.token}"},
+            timeout=10,
+        )
+        answer.raise_for_status()
+        rows: list[Row] = answer.json()["instances"]
+        return rows
+
+    def state(self, name: str) -> str:
+        """What EC2 shows of a machine."""
+        return self.stack.state(self.machines[name])
+
+    def row(self, name: str, table: str) -> Row:
+        """The database's row of a machine."""
+        rows = getattr(self.stack.operator, table)(self.stack.agent_id)
+        found: Row = next(r for r in rows if r["instance_id"] == self.machines[name])
+        return found
+
+    def show_rows(self, table: str, *columns: str) -> None:
+        """Print rows of the database."""
+        shown = Table(*columns, title=f"database: {table}", title_justify="left")
+        for row in getattr(self.stack.operator, table)(self.stack.agent_id):
+            shown.add_row(*(str(row[column]) for column in columns))
+        self.console.print(shown)
+
+    @staticmethod
+    def waited(entry: Row) -> int:
+        """Seconds since it was marked."""
+        return round(entry.get("seconds_waiting") or entry.get("seconds_since_marked") or 0)
+
+    @staticmethod
+    def coloured(state: str) -> str:
+        """A state in its colour."""
+        return f"[{STATES.get(state, 'yellow')}]{state}[/]"
+
+
+def manual_replica_disabled(scene: Scene) -> None:
+    """Scenario 1 of the guide: a replica that is no longer wanted ends at once."""
+    operator, agent = scene.stack.operator, scene.stack.agent_id
+    operator.register_primary(agent, scene.launch("primary", "a"), az="us-east-1a")
+    replica = scene.launch("replica", "b")
+    scene.say("manual replica on; the replica is ready; manual replica off")
+    operator.enable_manual_replica(agent, replica, az="us-east-1b")
+    operator.replica_ready(agent, replica)
+    scene.check(
+        "one active replica is marked as terminated", operator.disable_manual_replica(agent) == 1
+    )
+    returned = scene.run()
+    scene.check("the replica is terminated in EC2", scene.state("replica") == "terminated")
+    scene.check("the primary goes on running", scene.state("primary") == "running")
+    scene.check("the run counts one termination", returned["terminated"] == 1)
+    scene.check(
+        "the database has termination_confirmed",
+        bool(scene.row("replica", "replicas")["termination_confirmed"]),
+    )
+    scene.show_rows("replicas", "instance_id", "status", "termination_confirmed", "terminated_at")
+    scene.check("it is not listed again", scene.listed() == [])
+
+
+def replica_promoted(scene: Scene) -> None:
+    """Scenario 2: the old primary becomes a zombie, and ends after its wait."""
+    operator, agent = scene.stack.operator, scene.stack.agent_id
+    operator.register_primary(agent, scene.launch("old primary", "a"), az="us-east-1a")
+    replica = scene.launch("replica", "b")
+    operator.enable_manual_replica(agent, replica, az="us-east-1b")
+    operator.replica_ready(agent, replica)
+    scene.say("the replica is promoted: the old primary is a zombie")
+    operator.promote_replica(agent, replica)
+    scene.say("4 minutes pass (terminate_wait_seconds is 300)")
+    operator.age(agent, 240)
+    scene.run()
+    scene.check("nothing happens before the wait is over", scene.state("old primary") == "running")
+    scene.say("another 80 seconds pass")
+    operator.age(agent, 80)
+    returned = scene.run()
+    scene.check("the zombie is terminated in EC2", scene.state("old primary") == "terminated")
+    scene.check("the new primary goes on running", scene.state("replica") == "running")
+    scene.check("the run counts one termination", returned["terminated"] == 1)
+    row = scene.row("old primary", "instances")
+    scene.check(
+        "the database has it terminated and confirmed",
+        row["instance_status"] == "terminated" and bool(row["termination_confirmed"]),
+    )
+    scene.show_rows("instances", "id", "instance_status", "termination_confirmed", "terminated_at")
+    scene.check("the next run has nothing to do", scene.run()["listed"] == 0)
+
+
+def auto_terminate_off(scene: Scene) -> None:
+    """Scenario 3: with auto-terminate off nothing is listed and nothing ends."""
+    operator, agent = scene.stack.operator, scene.stack.agent_id
+    operator.register_primary(agent, scene.launch("old primary", "a"), az="us-east-1a")
+    replica = scene.launch("replica", "b")
+    operator.enable_manual_replica(agent, replica, az="us-east-1b")
+    operator.replica_ready(agent, replica)
+    scene.say("auto-terminate off; the replica is promoted; 10 minutes pass")
+    operator.set_auto_terminate(agent, enabled=False)
+    operator.promote_replica(agent, replica)
+    operator.age(agent, 600)
+    scene.check("the backend lists nothing", scene.listed() == [])
+    returned = scene.run()
+    scene.check("the zombie goes on running", scene.state("old primary") == "running")
+    scene.check("the run did nothing", returned["listed"] == returned["terminated"] == 0)
+    scene.check("the run says why", returned["auto_terminate_enabled"] is False)
+    scene.show_rows("instances", "id", "instance_status", "termination_confirmed")
+
+
+SCENES: list[tuple[str, Callable[[Scene], None]]] = [
+    ("1  Manual replica on, ready, off", manual_replica_disabled),
+    ("2  Replica promoted, zombie times out", replica_promoted),
+    ("3  Auto-terminate off", auto_terminate_off),
+]
+
+
+def main() -> int:
+    """Play every scene; 1 if a check fails."""
+    console = Console(width=112) if not sys.stdout.isatty() else Console()
+    scenes = []
+    with run_stack() as stack:
+        console.print(
+            f"[dim]AWS is moto's server at {stack.aws_url}, the backend is at {stack.backend_url} "
+            "on SQLite; the handler is the real one.[/]"
+        )
+        for title, play in SCENES:
+            console.print(Panel(title, style="bold"))
+            agent = new_agent(stack.aws_url, stack.backend_url, stack.operator)
+            scene = Scene(title, agent, console)
+            scenes.append(scene)
+            play(scene)
+    table = Table("scenario", "checks", "result", title="\nThe acceptance scenarios")
+    for scene in scenes:
+        held = sum(holds for _, holds in scene.checks)
+        good = held == len(scene.checks)
+        table.add_row(
+            scene.title,
+            f"{held}/{len(scene.checks)}",
+            "[green]holds[/]" if good else "[red]FAILS[/]",
+        )
+    console.print(table)
+    return 0 if all(holds for scene in scenes for _, holds in scene.checks) else 1
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,170 @@
+"""The backend's HTTP API (contract section 1), over one `requests` session with keep-alive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from handler.adapters.wire import is_acknowledged, read_listing
+from handler.domain.deadline import Deadline
+from handler.domain.model import Listing
+from handler.domain.ports import BackendError, Report
+
+if TYPE_CHECKING:
+    from handler.adapters.token import ClientToken
+
+TRIES = 4
+"""How often one request is made at most."""
+CONNECT_TIMEOUT = 3.05
+"""Seconds; a little over TCP's first retransmission (requests, "Timeouts")."""
+READ_TIMEOUT = 10.0
+"""Seconds at most for one try; less when the run's time is short."""
+LARGEST_BODY = 64 * 1024 * 1024
+"""Bytes: some 300,000 entries. More is no list."""
+
+_ADVICE = {
+    401: "the client token is not accepted: put the right one into the SSM parameter",
+    403: "the client is inactive: activate it in the backend",
+    404: "the backend does not know this agent for this client: check AGENT_ID and SERVER_URL",
+}
+
+
+def open_session(at_once: int) -> requests.Session:
+    """A session that retries with jitter, keeps `at_once` connections, and stores no cookies."""
+    retry = Retry(
+        total=TRIES - 1,
+        backoff_factor=0.2,
+        backoff_jitter=0.3,
+        backoff_max=2.0,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=("GET", "POST"),  # a report that is made twice says the same
+        raise_on_status=False,
+        respect_retry_after_header=True,
+        retry_after_max=5,  # the next run comes in a minute; sleeping longer would lose this one
+    )
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=at_once, max_retries=retry)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"Accept": "application/json", "User-Agent": "spot-cleanup"})
+    return session
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sets the token; as an `auth` it also keeps requests from taking one out of a .netrc file."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class BackendApi:
+    """The port `Backend` for one agent and one run.
+
+    Args:
+        session: shared by all runs of an execution environment, and by a run's threads.
+        server_url: the base URL, without a slash at its end.
+        agent_id: the agent that the calls speak for.
+        token: where the client token comes from.
+        deadline: bounds every call's time.
+    """
+
+    session: requests.Session
+    server_url: str
+    agent_id: str
+    token: ClientToken
+    deadline: Deadline
+
+    def marked(self) -> Listing:
+        """GET instances-to-terminate."""
+        status, body = self._call("GET", "instances-to-terminate", None, self.deadline.to_act)
+        if status != 200:
+            raise BackendError(_refusal("the list of instances", status, body))
+        return read_listing(body)
+
+    def report(self, report: Report) -> None:
+        """POST termination-report; acknowledged is only what the backend says it has recorded."""
+        sent = {
+            "instance_id": report.instance_id,
+            "success": report.error is None,
+            "error": report.error,
+            "terminated_at": timestamp(report.ended_at) if report.ended_at else None,
+        }
+        self._post("termination-report", sent)
+
+    def _post(self, call: str, sent: object) -> None:
+        body = json.dumps(sent).encode()
+        status, answer = self._call("POST", call, body, self.deadline.to_report)
+        if not (200 <= status < 300 and is_acknowledged(answer)):
+            raise BackendError(_refusal("the report", status, answer))
+
+    def _call(
+        self, method: str, call: str, body: bytes | None, left: Callable[[], float]
+    ) -> tuple[int, bytes]:
+        """One call; on a 401 once more with a token fetched anew."""
+        token = self.token.get()
+        status, answer = self._try(method, call, body, token, left)
+        if status == 401 and (fresh := self.token.renew(token)) is not None:
+            status, answer = self._try(method, call, body, fresh, left)
+        return status, answer
+
+    def _try(
+        self, method: str, call: str, body: bytes | None, token: str, left: Callable[[], float]
+    ) -> tuple[int, bytes]:
+        agent = quote(self.agent_id, safe="")
+        per_try = min(max(left() / TRIES, 0.5), READ_TIMEOUT)
+        try:
+            with self.session.request(
+                method,
+                f"{self.server_url}/api/agents/{agent}/{call}",
+                data=body,
+                headers={"Content-Type": "application/json"} if body else None,
+                auth=_Bearer(token),
+                timeout=(min(CONNECT_TIMEOUT, per_try), per_try),
+                allow_redirects=False,  # the token goes to the configured host, and no other
+                stream=True,
+            ) as response:
+                return response.status_code, _read(response, left)
+        except requests.RequestException as error:
+            raise BackendError(f"no answer from the backend to {method} {call}: {error}") from error
+
+
+def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
+    """The whole body, within bounds of size and time: a server may drip for ever."""
+    body = bytearray()
+    for chunk in response.iter_content(65536):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise BackendError(f"the backend's answer is larger than {LARGEST_BODY} bytes")
+        if left() <= 0:
+            raise BackendError("the backend's answer took longer than the run has time")
+    return bytes(body)
+
+
+def _refusal(what: str, status: int, body: bytes) -> str:
+    advice = _ADVICE.get(status, "check the backend")
+    if 300 <= status < 400:
+        advice = "redirects are not followed: set SERVER_URL to where the backend really is"
+    elif 200 <= status < 300:
+        advice = "this is not the backend's own answer: is a proxy in between?"
+    shown = body[:200].decode(errors="replace")
+    return f"{what}: the backend answered HTTP {status} ({advice}): {shown}"
+
+
+def timestamp(moment: datetime) -> str:
+    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()

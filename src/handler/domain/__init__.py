@@ -1,0 +1,1 @@
+"""What the product knows and decides: no AWS, no HTTP, no clock, no environment."""

@@ -1,0 +1,80 @@
+"""Tells the backend what became of each instance: side by side, and a success once per window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from handler.domain.deadline import Deadline
+from handler.domain.outcome import Outcome, Settled
+from handler.domain.ports import BackendError, Delivery, Outside, Report
+
+SUCCESSES = frozenset({Outcome.TERMINATED, Outcome.ALREADY_GONE})
+FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """The reporting part of one run.
+
+    Args:
+        outside: for the backend and the ledger.
+        deadline: reports stop being started when its time to report is over.
+        at_once: reports under way at once (`BACKEND_CONCURRENCY`).
+        done: called with each entry once its outcome is final.
+    """
+
+    outside: Outside
+    deadline: Deadline
+    at_once: int
+    done: Callable[[Settled], None]
+
+    def deliver(self, settled: Sequence[Settled], *, dry_run: bool) -> list[Settled]:
+        """Report what is to be reported; return every entry with its final outcome."""
+        to_report = SUCCESSES if dry_run else SUCCESSES | FAILURES
+        quiet = [self._finish(one) for one in settled if one.outcome not in to_report]
+        loud = [one for one in settled if one.outcome in to_report]
+        if not loud:
+            return quiet
+        # Successes first: what a lost failure report would say is found again by the next run.
+        loud.sort(key=lambda one: one.outcome in FAILURES)
+        with ThreadPoolExecutor(min(self.at_once, len(loud))) as pool:
+            return quiet + list(pool.map(self._one, loud))
+
+    def _one(self, settled: Settled) -> Settled:
+        if settled.outcome in FAILURES:
+            return self._finish(self._failure(settled))
+        return self._finish(self._success(settled))
+
+    def _success(self, settled: Settled) -> Settled:
+        instance_id = settled.marked.instance_id
+        report = Report(instance_id, None, settled.ended_at)
+        try:
+            delivery = self.outside.ledger.once(instance_id, lambda: self._send(report))
+        except BackendError as error:
+            why = f"{settled.why}; its report did not get through: {error}"
+            return replace(settled, outcome=Outcome.UNREPORTED, why=why)
+        if delivery is Delivery.REPLAYED:
+            why = f"{settled.why}; success was reported before"
+            return replace(settled, outcome=Outcome.REPLAYED, why=why)
+        if delivery is Delivery.UNDER_WAY:
+            why = f"{settled.why}; another run is reporting it"
+            return replace(settled, outcome=Outcome.DEFERRED, why=why)
+        return settled
+
+    def _failure(self, settled: Settled) -> Settled:
+        try:
+            self._send(Report(settled.marked.instance_id, settled.why, None))
+        except BackendError as error:
+            return replace(settled, why=f"{settled.why}; its report did not get through: {error}")
+        return settled
+
+    def _send(self, report: Report) -> None:
+        if self.deadline.to_report() <= 0:
+            raise BackendError("the run's time was up; the next run reports it")
+        self.outside.backend.report(report)
+
+    def _finish(self, settled: Settled) -> Settled:
+        self.done(settled)
+        return settled
