@@ -32,12 +32,12 @@ def create_schema(engine: Engine) -> None:
         return
     with engine.connect() as connection:
         # Two services that start at once must not alter the same table side by side.
-        connection.exec_driver_sql("DO GET_LOCK(CONCAT('schema.', DATABASE()), 60)")
+        connection.exec_driver_sql("DO GET_LOCK(MD5(DATABASE()), 60)")
         try:
             for file in MIGRATION_FILES:
                 apply_file(connection, file)
         finally:
-            connection.exec_driver_sql("DO RELEASE_LOCK(CONCAT('schema.', DATABASE()))")
+            connection.exec_driver_sql("DO RELEASE_LOCK(MD5(DATABASE()))")
 
 
 def apply_file(connection: Connection, file: Path) -> None:

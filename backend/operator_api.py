@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Depends
 
-from backend import operations, readouts
+from backend import operations, readouts, replicas
 from backend.quirks import Quirks
 from backend.schemas import (
     Ageing,
@@ -18,7 +18,6 @@ from backend.schemas import (
     NewClient,
     NewInstance,
     NewZombies,
-    QuirkSwitches,
 )
 from backend.wiring import Answer, Shared, operator_only
 
@@ -100,7 +99,7 @@ def add_zombies(context: Shared, agent_id: str, wanted: NewZombies) -> Answer:
 def manual_replica_on(context: Shared, agent_id: str, wanted: NewInstance) -> Answer:
     """Manual replica mode on: the named instance is the launching replica."""
     with context.transaction() as connection:
-        operations.enable_replica(connection, agent_id, wanted, now=context.now())
+        replicas.enable_replica(connection, agent_id, wanted, now=context.now())
     return Answer({"instance_id": wanted.instance_id, "status": "launching"}, 201)
 
 
@@ -108,7 +107,7 @@ def manual_replica_on(context: Shared, agent_id: str, wanted: NewInstance) -> An
 def manual_replica_off(context: Shared, agent_id: str) -> Answer:
     """Manual replica mode off: active replicas are to be terminated."""
     with context.transaction() as connection:
-        terminated = operations.disable_replicas(connection, agent_id, now=context.now())
+        terminated = replicas.disable_replicas(connection, agent_id, now=context.now())
     return Answer({"terminated": terminated})
 
 
@@ -116,7 +115,7 @@ def manual_replica_off(context: Shared, agent_id: str) -> Answer:
 def replica_ready(context: Shared, agent_id: str, instance_id: str) -> Answer:
     """The replica has caught up."""
     with context.transaction() as connection:
-        operations.replica_ready(connection, agent_id, instance_id, now=context.now())
+        replicas.replica_ready(connection, agent_id, instance_id, now=context.now())
     return Answer({"instance_id": instance_id, "status": "ready"})
 
 
@@ -124,7 +123,7 @@ def replica_ready(context: Shared, agent_id: str, instance_id: str) -> Answer:
 def promote(context: Shared, agent_id: str, instance_id: str) -> Answer:
     """The replica becomes the primary, the old primary a zombie."""
     with context.transaction() as connection:
-        zombies = operations.promote(connection, agent_id, instance_id, now=context.now())
+        zombies = replicas.promote(connection, agent_id, instance_id, now=context.now())
     return Answer({"primary": instance_id, "zombies": zombies})
 
 
@@ -171,7 +170,7 @@ def show_quirks(context: Shared) -> Answer:
 
 
 @router.put("/quirks")
-def set_quirks(context: Shared, switches: QuirkSwitches) -> Answer:
+def set_quirks(context: Shared, quirks: Quirks) -> Answer:
     """The quirks that shall be on from now."""
-    context.quirks = Quirks(**switches.model_dump())
-    return Answer(asdict(context.quirks))
+    context.quirks = quirks
+    return Answer(asdict(quirks))

@@ -1,6 +1,9 @@
 """The ways of real backends that can be switched on (contract section 1, quirks 1 to 8)."""
 
 from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,9 @@ class Quirks:
         latency_seconds: not of the contract: each agent's call takes this much longer, so that
             tests can make calls overlap.
     """
+
+    # Also the body of ``PUT /operator/quirks``: a misspelt quirk is an error.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     naive_timestamps_only: bool = False
     integer_booleans: bool = False

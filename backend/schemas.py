@@ -122,17 +122,3 @@ class Ageing(BaseModel):
 
     seconds: Annotated[float, Field(ge=0)]
     instance_id: InstanceId | None = None
-
-
-class QuirkSwitches(BaseModel, extra="forbid"):
-    """The quirks that shall be on from now; what is left out is off."""
-
-    naive_timestamps_only: StrictBool = False
-    integer_booleans: StrictBool = False
-    foreign_zombies: StrictBool = False
-    confirmed_replicas_return: StrictBool = False
-    report_moves_clock: StrictBool = False
-    odd_entries: StrictBool = False
-    database_down: StrictBool = False
-    pool_limit: Annotated[int, Field(ge=0)] = 0
-    latency_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
