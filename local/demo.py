@@ -1,4 +1,4 @@
-"""`make demo`: the three acceptance scenarios on embedded parts, for a person to watch."""
+"""`make demo`: the acceptance scenarios on embedded parts, for a person to watch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from handler.termination import lambda_handler
+from local.demo_housekeeping import old_images_and_snapshots
 from local.invoke import invoke
 from local.stack import Stack, new_agent, run_stack
 
@@ -190,6 +191,7 @@ SCENES: list[tuple[str, Callable[[Scene], None]]] = [
     ("1  Manual replica on, ready, off", manual_replica_disabled),
     ("2  Replica promoted, zombie times out", replica_promoted),
     ("3  Auto-terminate off", auto_terminate_off),
+    ("4  Old images and snapshots", old_images_and_snapshots),
 ]
 
 

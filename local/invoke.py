@@ -90,7 +90,7 @@ def _written_to(stream: io.StringIO) -> Iterator[None]:
         handler
         for name in list(logging.root.manager.loggerDict)
         for handler in logging.getLogger(name).handlers
-        if isinstance(handler, logging.StreamHandler)
+        if type(handler) is logging.StreamHandler  # not those of a test runner that listens in
     ]
     before = [handler.setStream(stream) for handler in handlers]
     try:

@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 from backend.client import Credentials, OperatorClient
 from backend.context import Settings
 from backend.server import run_backend
+from local import moto_gaps
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -47,6 +48,11 @@ class Stack:
         """EC2 as the operator sees it."""
         client: EC2Client = self.aws("ec2")
         return client
+
+    @cached_property
+    def image(self) -> str:
+        """Any image that instances can be launched from; moto takes a second to list them."""
+        return self.ec2.describe_images(Owners=["amazon"], MaxResults=5)["Images"][0]["ImageId"]
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of any AWS service of the stack."""
@@ -86,9 +92,8 @@ class Stack:
             if bears
             else []
         )
-        image = self.ec2.describe_images(Owners=["amazon"], MaxResults=5)["Images"][0]["ImageId"]
         answer = self.ec2.run_instances(
-            ImageId=image,
+            ImageId=self.image,
             InstanceType="c5.large",
             MinCount=count,
             MaxCount=count,
@@ -113,6 +118,7 @@ class Stack:
 def run_aws(port: int = 0) -> Iterator[str]:
     """Moto's server while the block runs; yields its URL."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto_gaps.fill()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     with patch.dict("os.environ", CREDENTIALS):
         server.start()
@@ -152,8 +158,10 @@ def new_agent(aws_url: str, backend_url: str, operator: OperatorClient) -> Stack
 
 
 def create_table(stack: Stack) -> None:
-    """The idempotency table, as the template makes it."""
+    """The idempotency table, as the template makes it; moto's servers of one process share it."""
     dynamodb = stack.aws("dynamodb")
+    if TABLE in dynamodb.list_tables()["TableNames"]:
+        return
     dynamodb.create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],

@@ -33,6 +33,8 @@ def _tags(text: object) -> object:
         return text
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     tags = [(key.strip(), value.strip()) for key, _, value in pairs]
+    if text and not pairs:
+        raise ValueError("it names no tag; to check none, leave it empty")
     if any(not sign or not key for (_, sign, _), (key, _) in zip(pairs, tags, strict=True)):
         raise ValueError("write it as key=value,key=value")
     if len({key for key, _ in tags}) < len(tags):
@@ -52,7 +54,7 @@ def _server_url(url: str) -> str:
         raise ValueError("write it as https://host/path")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it must not hold a user name or password")
-    if parts.query or parts.fragment or re.search(r"\s", url):
+    if re.search(r"[?#\s]", url):
         raise ValueError("it must have no query, fragment or space")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError("use https: plain http is for a loopback host only")
@@ -68,8 +70,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-Text = Annotated[str, Field(min_length=1, max_length=2048)]
+Text = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^\S(?:.*\S)?$")]
 Count = Annotated[int, Field(ge=1)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 SECRET = frozenset({"CLIENT_TOKEN", "SERVER_URL"})
 """Variables whose value no error shows; a URL may hold a password."""
 
@@ -110,13 +113,24 @@ class Settings(BaseModel):
     stuck_after_seconds: Annotated[Count, Field(alias="STUCK_AFTER_SECONDS")] = 900
     backend_concurrency: Annotated[int, Field(alias="BACKEND_CONCURRENCY", ge=1, le=64)] = 8
     idempotency_table: Annotated[Text, Field(alias="IDEMPOTENCY_TABLE")]
-    idempotency_window_seconds: Annotated[Count, Field(alias="IDEMPOTENCY_WINDOW_SECONDS")] = 3600
+    idempotency_window_seconds: Annotated[
+        int, Field(alias="IDEMPOTENCY_WINDOW_SECONDS", ge=1, le=366 * 86400)
+    ] = 3600
+    snapshots_older_than_days: Annotated[
+        Count, Field(alias="CLEANUP_SNAPSHOTS_OLDER_THAN_DAYS", le=3650)
+    ] = 7
+    amis_older_than_days: Annotated[Count, Field(alias="CLEANUP_AMIS_OLDER_THAN_DAYS", le=3650)] = (
+        30
+    )
+    keep_latest_amis: Annotated[int, Field(alias="KEEP_LATEST_AMIS", ge=0)] = 1
+    keep_latest_snapshots: Annotated[int, Field(alias="KEEP_LATEST_SNAPSHOTS", ge=0)] = 1
+    max_deletions_per_run: Annotated[Count, Field(alias="MAX_DELETIONS_PER_RUN", le=1000)] = 50
     service_name: Annotated[Text, Field(alias="POWERTOOLS_SERVICE_NAME")] = "spot-cleanup"
     metrics_namespace: Annotated[Text, Field(alias="POWERTOOLS_METRICS_NAMESPACE")] = (
         "SpotOptimizer"
     )
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        LogLevel,
         BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
         Field(alias="POWERTOOLS_LOG_LEVEL"),
     ] = "INFO"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from handler.domain.model import Instance, Invalid
 from handler.domain.outcome import STILL_WAITING, Outcome, Settled, Summary
+from handler.settings import LogLevel
 
 if TYPE_CHECKING:
     from handler.settings import Settings
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
 SERVICE = "spot-cleanup"
 """Powertools' service name where POWERTOOLS_SERVICE_NAME is not set."""
 
-logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE, utc=True)
+
+def _level() -> str:
+    """The level to start with: a bad one is for the settings to tell, which needs a logger."""
+    level = os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper()
+    return level if level in get_args(LogLevel) else "INFO"
+
+
+logger = Logger(
+    service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE, level=_level(), utc=True
+)
 """Made at import, since it must be there to tell that the settings are bad."""
 
 _LOUD = frozenset({Outcome.REFUSED, Outcome.FAILED, Outcome.UNREPORTED})

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from handler.adapters.backlog import BacklogTable
+    from handler.adapters.ec2_images import Ec2Estate
     from handler.adapters.ec2_instances import Ec2Machines
     from handler.adapters.history import CloudTrailHistory
+    from handler.adapters.image_uses import AccountUsers
     from handler.adapters.ledger import AgentLedger, IdempotencyTable
+    from handler.adapters.recycle_bin import RecycleBinRules
     from handler.domain.deadline import Deadline
+    from handler.domain.patience import Patience
     from handler.domain.ports import CancelledRequest
+    from handler.housekeeping_telemetry import HousekeepingCloudWatchJournal
     from handler.settings import Settings
 
 
@@ -33,11 +39,12 @@ class Environment:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.cancelled: dict[str, CancelledRequest] = {}
+        self._patient: dict[str, Any] = {}
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401 - requests.Session, typed where it is used
         """The HTTP session to the backend."""
-        return open_session(self.settings.backend_concurrency)
+        return open_session(self.settings.server_url, self.settings.backend_concurrency)
 
     @cached_property
     def aws(self) -> Any:  # noqa: ANN401 - boto3 is loaded only when AWS is needed
@@ -46,7 +53,7 @@ class Environment:
 
         return boto3.session.Session(region_name=self.settings.region)
 
-    def client(self, service: str, *, read_timeout: float, pool: int = 10) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+    def client(self, service: str, *, read_timeout: float, pool: int = 10, tries: int = 2) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client with time limits and botocore's `standard` retries.
 
         `standard`, not `adaptive`: adaptive slows every call of the client down after one
@@ -61,9 +68,18 @@ class Environment:
                 connect_timeout=3,
                 read_timeout=read_timeout,
                 max_pool_connections=pool,
-                retries={"mode": "standard", "total_max_attempts": 2},
+                retries={"mode": "standard", "total_max_attempts": tries},
             ),
         )
+
+    def patient_client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """A client that makes each call once: housekeeping's own patience makes it again."""
+        from handler.adapters.paging import tell_unknown_calls
+
+        if service not in self._patient:
+            self._patient[service] = self.client(service, read_timeout=30, tries=1)
+            tell_unknown_calls(self._patient[service])
+        return self._patient[service]
 
     @cached_property
     def token_provider(self) -> SSMProvider:
@@ -83,6 +99,11 @@ class Environment:
         )
 
     @cached_property
+    def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """DynamoDB, for what Powertools' idempotency does not keep."""
+        return self.client("dynamodb", read_timeout=3)
+
+    @cached_property
     def idempotency(self) -> IdempotencyTable:
         """The idempotency table."""
         from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
@@ -98,6 +119,14 @@ class Environment:
         return IdempotencyTable(store, self.settings.idempotency_window_seconds)
 
 
+def _backend(environment: Environment, deadline: Deadline) -> BackendApi:
+    settings = environment.settings
+    token = ClientToken(
+        settings.client_token, settings.token_parameter, lambda: environment.token_provider
+    )
+    return BackendApi(environment.session, settings.server_url, settings.agent_id, token, deadline)
+
+
 @dataclass
 class RunOutside:
     """The port `Outside` for one run: what the environment holds, bound to agent and deadline."""
@@ -109,15 +138,7 @@ class RunOutside:
     @cached_property
     def backend(self) -> BackendApi:
         """The backend, as the agent of this run."""
-        settings = self.environment.settings
-        token = ClientToken(
-            settings.client_token,
-            settings.token_parameter,
-            lambda: self.environment.token_provider,
-        )
-        return BackendApi(
-            self.environment.session, settings.server_url, settings.agent_id, token, self.deadline
-        )
+        return _backend(self.environment, self.deadline)
 
     @property
     def machines(self) -> Ec2Machines:
@@ -151,12 +172,81 @@ class RunOutside:
         return CloudWatchJournal(settings, settings.agent_id)
 
 
+@dataclass
+class HousekeepingRunOutside:
+    """The port `HousekeepingOutside` for one run."""
+
+    environment: Environment
+    deadline: Deadline
+    patience: Patience
+
+    @cached_property
+    def backend(self) -> BackendApi:
+        """The backend, as the agent of this run."""
+        return _backend(self.environment, self.deadline)
+
+    @cached_property
+    def backlogs(self) -> BacklogTable:
+        """The idempotency table, for what waits to be reported."""
+        from handler.adapters.backlog import BacklogTable
+
+        settings = self.environment.settings
+        return BacklogTable(
+            lambda: self.environment.dynamodb,
+            settings.idempotency_table,
+            settings.agent_id,
+        )
+
+    @cached_property
+    def estate(self) -> Ec2Estate:
+        """EC2's images and snapshots."""
+        from handler.adapters.ec2_images import Ec2Estate
+
+        return Ec2Estate(self.environment.patient_client("ec2"), self.patience)
+
+    @cached_property
+    def users(self) -> AccountUsers:
+        """What refers to them."""
+        from handler.adapters.image_uses import AccountUsers
+
+        client = self.environment.patient_client
+        return AccountUsers(client("ec2"), client("autoscaling"), client("ssm"), self.patience)
+
+    @cached_property
+    def recycle_bin(self) -> RecycleBinRules:
+        """The Recycle Bin's rules."""
+        from handler.adapters.recycle_bin import RecycleBinRules
+
+        return RecycleBinRules(self.environment.patient_client("rbin"), self.patience)
+
+    @cached_property
+    def journal(self) -> HousekeepingCloudWatchJournal:
+        """The log and the metrics."""
+        from handler.housekeeping_telemetry import HousekeepingCloudWatchJournal
+
+        settings = self.environment.settings
+        return HousekeepingCloudWatchJournal(settings, settings.agent_id)
+
+
 @lru_cache(maxsize=8)
-def _environment(settings: Settings, _sdk: tuple[tuple[str, str], ...]) -> Environment:
+def _environment(settings: Settings, _built_from: tuple[str | None, ...]) -> Environment:
     return Environment(settings)
 
 
+CONNECTION_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SESSION_TOKEN",
+    *(
+        f"AWS_ENDPOINT_URL{service}"
+        for service in ("", "_EC2", "_SSM", "_DYNAMODB", "_AUTO_SCALING", "_CLOUDTRAIL", "_RBIN")
+    ),
+    "REQUESTS_CA_BUNDLE",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
+"""What connections are built from, besides the settings. In Lambda these never change."""
+
+
 def environment(settings: Settings, variables: Mapping[str, str]) -> Environment:
-    """The execution environment's own; another one when the settings or the SDK's change."""
-    sdk = tuple(sorted(item for item in variables.items() if item[0].startswith("AWS_")))
-    return _environment(settings, sdk)
+    """The execution environment's own; another one when what it was built from has changed."""
+    return _environment(settings, tuple(variables.get(name) for name in CONNECTION_VARIABLES))

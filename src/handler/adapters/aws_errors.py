@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from handler.domain.errors import AwsError, ErrorKind
 
@@ -24,7 +27,18 @@ THROTTLES = frozenset(
         "TooManyRequestsException",
     }
 )
-MISSING = frozenset({"InvalidInstanceID.NotFound", "InvalidSpotInstanceRequestID.NotFound"})
+MISSING = frozenset(
+    {
+        "InvalidAMIID.NotFound",
+        "InvalidAMIID.Unavailable",  # deregistered a moment ago
+        "InvalidInstanceID.NotFound",
+        "InvalidSnapshot.NotFound",
+        "InvalidSpotInstanceRequestID.NotFound",
+    }
+)
+IN_USE = frozenset({"InvalidSnapshot.InUse"})
+NO_SUCH_CALL = frozenset({"InvalidAction", "UnknownOperationException", "NoSuchCallError"})
+"""The endpoint does not know the operation: a region, or an emulator, that does not have it yet."""
 LOCKED_OUT = frozenset(
     {
         "AuthFailure",
@@ -41,19 +55,28 @@ LOCKED_OUT = frozenset(
         "UnrecognizedClientException",
     }
 )
+SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""All that a call through botocore may raise; half an answer raises the last one."""
+NOT_AWS = AwsError(
+    "NotAnAnswer", "the answer is not AWS's: is a proxy in between?", ErrorKind.NO_ANSWER
+)
+"""For a well-formed answer of HTTP 200 that holds nothing of what was asked for."""
 DRY_RUN_ALLOWED = "DryRunOperation"
 """EC2's answer to a DryRun that would have been carried out."""
 
 _RESOURCE_ID = re.compile(r"\b(?:i|sir)-[0-9a-z]{8,17}\b")
 
 
-def read(error: BotoCoreError | ClientError) -> AwsError:
+def read(error: BotoCoreError | ClientError | ResponseParserError) -> AwsError:
     """Read an SDK exception as a value of the domain."""
     if not isinstance(error, ClientError):
-        kind = (
-            ErrorKind.LOCKED_OUT if isinstance(error, NoCredentialsError) else ErrorKind.NO_ANSWER
-        )
-        return AwsError(type(error).__name__, str(error), kind)
+        name = type(error).__name__
+        kind = ErrorKind.NO_ANSWER
+        if isinstance(error, NoCredentialsError):
+            kind = ErrorKind.LOCKED_OUT
+        elif name in NO_SUCH_CALL:
+            kind = ErrorKind.NO_SUCH_CALL
+        return AwsError(name, str(error), kind)
     detail = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     code = detail.get("Code") or "Unknown"
@@ -67,13 +90,22 @@ def read(error: BotoCoreError | ClientError) -> AwsError:
     )
 
 
+def lacks(answer: Mapping[str, Any], key: str) -> bool:
+    """Whether an answer does not hold what every answer of AWS's holds; it is `NOT_AWS` then."""
+    return key not in answer
+
+
 def _kind(code: str, status: int) -> ErrorKind:
-    if code in THROTTLES:
-        return ErrorKind.THROTTLED
-    if code in MISSING:
-        return ErrorKind.MISSING
-    if code in LOCKED_OUT:
-        return ErrorKind.LOCKED_OUT
-    if status >= 500:
-        return ErrorKind.FAULTY
-    return ErrorKind.REFUSED
+    for codes, kind in _KINDS:
+        if code in codes:
+            return kind
+    return ErrorKind.FAULTY if status >= 500 else ErrorKind.REFUSED
+
+
+_KINDS = (
+    (THROTTLES, ErrorKind.THROTTLED),
+    (MISSING, ErrorKind.MISSING),
+    (IN_USE, ErrorKind.IN_USE),
+    (NO_SUCH_CALL, ErrorKind.NO_SUCH_CALL),
+    (LOCKED_OUT, ErrorKind.LOCKED_OUT),
+)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-from handler.adapters.wire import is_acknowledged, read_listing
+from handler.adapters.wire import is_acknowledged, read_listing, said_by
+from handler.adapters.wire_cleanup import as_wire, timestamp
+from handler.domain.cleanup import CleanupReport
 from handler.domain.deadline import Deadline
 from handler.domain.model import Listing
 from handler.domain.ports import BackendError, Report
@@ -38,9 +41,24 @@ _ADVICE = {
 }
 
 
-def open_session(at_once: int) -> requests.Session:
-    """A session that retries with jitter, keeps `at_once` connections, and stores no cookies."""
-    retry = Retry(
+class _Retry(Retry):
+    """urllib3's own, which takes a Retry-After that it cannot read for the end of all tries."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except InvalidHeader:
+            return None
+
+
+def open_session(server_url: str, at_once: int) -> requests.Session:
+    """A session that retries with jitter, keeps `at_once` connections, and stores no cookies.
+
+    A proxy and a private CA (`REQUESTS_CA_BUNDLE`) are taken from the environment once, as
+    requests itself would at every call; a .netrc file is not read, so no other credentials than
+    the client token are ever sent.
+    """
+    retry = _Retry(
         total=TRIES - 1,
         backoff_factor=0.2,
         backoff_jitter=0.3,
@@ -52,23 +70,17 @@ def open_session(at_once: int) -> requests.Session:
         retry_after_max=5,  # the next run comes in a minute; sleeping longer would lose this one
     )
     session = requests.Session()
+    found = session.merge_environment_settings(server_url, {}, False, None, None)
+    # Plain http is for loopback only: it must not leave the host through a proxy.
+    session.proxies = {} if server_url.startswith("http:") else found["proxies"]
+    session.verify = found["verify"]
+    session.trust_env = False
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=at_once, max_retries=retry)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"Accept": "application/json", "User-Agent": "spot-cleanup"})
     return session
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token; as an `auth` it also keeps requests from taking one out of a .netrc file."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,14 @@ class BackendApi:
         }
         self._post("termination-report", sent)
 
+    def authorize(self) -> None:
+        """Fetch the client token, if it is not there yet. Raises TokenError."""
+        self.token.get()
+
+    def report_cleanup(self, report: CleanupReport) -> None:
+        """POST cleanup-report; acknowledged is only what the backend says it has recorded."""
+        self._post("cleanup-report", as_wire(report))
+
     def _post(self, call: str, sent: object) -> None:
         body = json.dumps(sent).encode()
         status, answer = self._call("POST", call, body, self.deadline.to_report)
@@ -127,13 +147,15 @@ class BackendApi:
     ) -> tuple[int, bytes]:
         agent = quote(self.agent_id, safe="")
         per_try = min(max(left() / TRIES, 0.5), READ_TIMEOUT)
+        headers = {"Authorization": f"Bearer {token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
             with self.session.request(
                 method,
                 f"{self.server_url}/api/agents/{agent}/{call}",
                 data=body,
-                headers={"Content-Type": "application/json"} if body else None,
-                auth=_Bearer(token),
+                headers=headers,
                 timeout=(min(CONNECT_TIMEOUT, per_try), per_try),
                 allow_redirects=False,  # the token goes to the configured host, and no other
                 stream=True,
@@ -161,10 +183,4 @@ def _refusal(what: str, status: int, body: bytes) -> str:
         advice = "redirects are not followed: set SERVER_URL to where the backend really is"
     elif 200 <= status < 300:
         advice = "this is not the backend's own answer: is a proxy in between?"
-    shown = body[:200].decode(errors="replace")
-    return f"{what}: the backend answered HTTP {status} ({advice}): {shown}"
-
-
-def timestamp(moment: datetime) -> str:
-    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
+    return f"{what}: the backend answered HTTP {status} ({advice}){said_by(body)}"

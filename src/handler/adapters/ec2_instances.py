@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from handler.adapters import aws_errors
 from handler.domain.errors import AwsError, ErrorKind
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
 FILTER_VALUES = 200
 """Values of one filter (AWS, DescribeInstances)."""
-LOOKS_AT_ONCE = 8
 LIVE = [State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]
 STANDING = ["open", "active", "disabled"]
 """Spot request states in which a persistent request may still launch (EC2, Spot request status)."""
@@ -46,11 +42,11 @@ class Ec2Machines:
     autoscaling: Callable[[], AutoScalingClient]
 
     def look(self, ids: Collection[str]) -> Sight:
-        """DescribeInstances by filter, 200 ids a call, side by side: unknown ids are just absent."""
-        chunks = _chunks(ids)
+        """DescribeInstances by filter, 200 ids a call: unknown ids are just absent."""
         seen: dict[str, Instance] = {}
         unreadable: dict[str, AwsError] = {}
-        for chunk, answer in zip(chunks, self._side_by_side(self._look, chunks), strict=True):
+        for chunk in _chunks(ids):
+            answer = self._find([{"Name": "instance-id", "Values": chunk}])
             if isinstance(answer, AwsError):
                 unreadable |= dict.fromkeys(chunk, answer)
                 continue
@@ -66,8 +62,10 @@ class Ec2Machines:
         """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""
         try:
             answer = self.ec2.terminate_instances(InstanceIds=list(ids), DryRun=dry_run)
-        except (ClientError, BotoCoreError) as error:
+        except aws_errors.SDK_ERRORS as error:
             return _unless_dry_run(aws_errors.read(error))
+        if aws_errors.lacks(answer, "TerminatingInstances"):
+            return aws_errors.NOT_AWS
         changes = {
             one["InstanceId"]: Change(one["PreviousState"]["Name"], one["CurrentState"]["Name"])
             for one in answer["TerminatingInstances"]
@@ -80,7 +78,7 @@ class Ec2Machines:
             answer = self.autoscaling().terminate_instance_in_auto_scaling_group(
                 InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
             )
-        except (ClientError, BotoCoreError) as error:
+        except aws_errors.SDK_ERRORS as error:
             return aws_errors.read(error)
         # The group terminates it after its hooks; accepted is all that there is to know now.
         change = Change(State.RUNNING, State.SHUTTING_DOWN)
@@ -116,10 +114,12 @@ class Ec2Machines:
             pages = self.ec2.get_paginator("describe_spot_instance_requests")
             try:
                 for page in pages.paginate(Filters=filters):
+                    if aws_errors.lacks(page, "SpotInstanceRequests"):
+                        return aws_errors.NOT_AWS
                     standing |= {
                         one["SpotInstanceRequestId"] for one in page["SpotInstanceRequests"]
                     }
-            except (ClientError, BotoCoreError) as error:
+            except aws_errors.SDK_ERRORS as error:
                 return aws_errors.read(error)
         return frozenset(standing)
 
@@ -129,8 +129,10 @@ class Ec2Machines:
             answer = self.ec2.cancel_spot_instance_requests(
                 SpotInstanceRequestIds=list(requests), DryRun=dry_run
             )
-        except (ClientError, BotoCoreError) as error:
+        except aws_errors.SDK_ERRORS as error:
             return _unless_dry_run(aws_errors.read(error))
+        if aws_errors.lacks(answer, "CancelledSpotInstanceRequests"):
+            return aws_errors.NOT_AWS
         changes = {
             one["SpotInstanceRequestId"]: Change("active", one["State"])
             for one in answer["CancelledSpotInstanceRequests"]
@@ -157,29 +159,18 @@ class Ec2Machines:
             found |= {raw["InstanceId"]: key(raw) for raw in answer}
         return found
 
-    def _look(self, chunk: list[str]) -> list[InstanceTypeDef] | AwsError:
-        return self._find([{"Name": "instance-id", "Values": chunk}])
-
     def _find(self, filters: Sequence[FilterTypeDef]) -> list[InstanceTypeDef] | AwsError:
         """Every page or none: half an answer would make known instances look unknown."""
+        found: list[InstanceTypeDef] = []
         try:
-            return list(self._pages(filters))
-        except (ClientError, BotoCoreError) as error:
+            for page in self.ec2.get_paginator("describe_instances").paginate(Filters=filters):
+                if aws_errors.lacks(page, "Reservations"):
+                    return aws_errors.NOT_AWS
+                for reservation in page["Reservations"]:
+                    found += reservation["Instances"]
+        except aws_errors.SDK_ERRORS as error:
             return aws_errors.read(error)
-
-    def _pages(self, filters: Sequence[FilterTypeDef]) -> Iterator[InstanceTypeDef]:
-        for page in self.ec2.get_paginator("describe_instances").paginate(Filters=filters):
-            for reservation in page["Reservations"]:
-                yield from reservation["Instances"]
-
-    @staticmethod
-    def _side_by_side(
-        call: Callable[[list[str]], list[InstanceTypeDef] | AwsError], chunks: Sequence[list[str]]
-    ) -> list[list[InstanceTypeDef] | AwsError]:
-        if len(chunks) <= 1:
-            return [call(chunk) for chunk in chunks]
-        with ThreadPoolExecutor(min(len(chunks), LOOKS_AT_ONCE)) as pool:
-            return list(pool.map(call, chunks))
+        return found
 
 
 def _instance(raw: InstanceTypeDef) -> Instance | AwsError:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from handler.adapters import aws_errors
 from handler.domain.errors import AwsError
 
@@ -47,7 +45,7 @@ class CloudTrailHistory:
             return False
         try:
             lived = self.remember(instance_id, lambda: self._look_up(instance_id))
-        except (ClientError, BotoCoreError) as error:
+        except aws_errors.SDK_ERRORS as error:
             return aws_errors.read(error)
         if not lived:
             self._unknown[instance_id] = now

@@ -97,3 +97,21 @@ def is_acknowledged(body: bytes) -> bool:
     except ValidationError:
         return False
     return True
+
+
+class Complaint(BaseModel):
+    """The backend's own answer to what it does not do (contract section 1, quirk 7)."""
+
+    error: str
+
+
+def said_by(body: bytes) -> str:
+    """What the backend itself says of an error, to be added to a message.
+
+    Nothing else is shown of an answer: a page from in between may repeat the request's headers,
+    and the token with them.
+    """
+    try:
+        return f": {Complaint.model_validate_json(body).error[:SHOWN]}"
+    except ValidationError:
+        return ""

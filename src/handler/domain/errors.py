@@ -19,6 +19,10 @@ class ErrorKind(StrEnum):
     """EC2 does not know an id."""
     REFUSED = "refused"
     """AWS said no, because of one or some of the ids."""
+    IN_USE = "in-use"
+    """AWS said no, since something else uses what was to be deleted."""
+    NO_SUCH_CALL = "no-such-call"
+    """The endpoint does not know the operation at all."""
     LOCKED_OUT = "locked-out"
     """AWS said no to the caller, whatever the ids: credentials, region, account."""
 

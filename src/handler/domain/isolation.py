@@ -57,7 +57,7 @@ def isolate(
         yield group, answer
         if isinstance(answer, Accepted):
             size = min(size * 2, largest)
-        elif _about_ids(answer) and not answer.named:
+        elif _about_ids(answer) and not answer.named.intersection(group):
             found += 1
             size = max(tried // (8 if found == 1 else 2), 1)
 

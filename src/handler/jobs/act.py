@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
-from typing import TypeVar
 
 from handler.domain.deadline import Deadline
 from handler.domain.errors import AwsError, ErrorKind
@@ -17,23 +14,14 @@ from handler.domain.guard import Action, Decision, Policy, decide
 from handler.domain.isolation import Answer, isolate
 from handler.domain.model import Sight, State
 from handler.domain.outcome import Outcome, Settled
+from handler.domain.patience import Patience
 from handler.domain.ports import Accepted, Change, Journal, Machines
-
-T = TypeVar("T")
+from handler.jobs.look import look
 
 CALLS_PER_RUN = 200
 """Terminating calls in one run. EC2's bucket holds 100 and refills 5 a second (ec2 API throttling),
 and others in the account drink from it too; what is left over is the next run's."""
-TRIES_WITHOUT_ANSWER = 3
-"""How often a call that AWS did not answer, or answered with a fault of its own, is made."""
-LONGEST_PAUSE = 5.0
-"""Seconds; the bucket of instances refills by 100 in this time."""
 ZONES_AT_ONCE = 8
-
-OUT_OF_TIME = AwsError("OutOfTime", "the run's time was up", ErrorKind.THROTTLED)
-OUT_OF_CALLS = AwsError(
-    "OutOfCalls", f"the run's {CALLS_PER_RUN} calls were used up", ErrorKind.THROTTLED
-)
 
 
 @dataclass(slots=True)
@@ -50,8 +38,10 @@ class Act:
     deadline: Deadline
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    _calls: int = field(default=0, init=False)
-    _lock: Lock = field(default_factory=Lock, init=False)
+    patiently: Patience = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.patiently = Patience(self.deadline, self.sleep, CALLS_PER_RUN)
 
     def terminate(self, decisions: Sequence[Decision]) -> list[Settled]:
         """Terminate these; every decision ends in exactly one of the returned values."""
@@ -100,32 +90,6 @@ class Act:
             return self.patiently(lambda: self._ask(ids))
         return self.patiently(lambda: self._noted(ids, self.machines.shrink(instance_id)))
 
-    def patiently(self, call: Callable[[], T | AwsError]) -> T | AwsError:
-        """Make a call until there is an answer to it, time and calls permitting."""
-        unanswered = 0
-        for tries in range(CALLS_PER_RUN):
-            if self.deadline.to_act() <= 0:
-                return OUT_OF_TIME
-            if not self._take_call():
-                return OUT_OF_CALLS
-            answer = call()
-            if not isinstance(answer, AwsError):
-                return answer
-            if answer.kind in {ErrorKind.NO_ANSWER, ErrorKind.FAULTY}:
-                unanswered += 1
-                if unanswered == TRIES_WITHOUT_ANSWER:
-                    return answer
-            elif answer.kind is not ErrorKind.THROTTLED:
-                return answer
-            pause = min(LONGEST_PAUSE, 0.5 * 2**tries) * random.uniform(0.5, 1)  # noqa: S311 - jitter
-            self.sleep(min(pause, max(self.deadline.to_act(), 0.0)))
-        return OUT_OF_CALLS
-
-    def _take_call(self) -> bool:
-        with self._lock:
-            self._calls += 1
-            return self._calls <= CALLS_PER_RUN
-
     def _read(self, decision: Decision, answer: Answer) -> Settled | AwsError:
         """Settle one by its answer, or hand back the error that only a second look resolves."""
         if isinstance(answer, Accepted):
@@ -169,20 +133,20 @@ class Act:
         """
         if not doubtful:
             return []
-        sight = self.machines.look([decision.marked.instance_id for decision, _ in doubtful])
+        sight = look([one.marked.instance_id for one, _ in doubtful], self.machines, self.patiently)
         return [self._resolve(decision, error, sight) for decision, error in doubtful]
 
     def _resolve(self, decision: Decision, error: AwsError, sight: Sight) -> Settled:
         marked = decision.marked
         seen = sight.seen.get(marked.instance_id)
         readable = marked.instance_id not in sight.unreadable
-        if readable and (seen is None or seen.state.ended):
+        gone = readable and seen is None and error.kind is ErrorKind.MISSING
+        if gone or (seen is not None and seen.state.ended):
             again = decide(marked, seen, self.policy, frozenset(), self.clock())
             return from_decision(again, error)
         if error.kind is ErrorKind.MISSING:  # and yet it is shown, or nothing is: ask afresh
-            return settle(
-                decision, Outcome.DEFERRED, f"EC2 contradicts itself: {error}", error=error
-            )
+            why = f"EC2 contradicts itself: {error}"
+            return settle(decision, Outcome.DEFERRED, why, error=error)
         if error.kind is ErrorKind.NO_ANSWER:
             return settle(decision, Outcome.DEFERRED, f"no answer from EC2: {error}", error=error)
         return settle(decision, Outcome.FAILED, explain(error, marked.instance_id), error=error)

@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from handler.domain.deadline import Deadline
 from handler.domain.errors import AwsError
 from handler.domain.guard import Action, Decision, defer
 from handler.domain.outcome import Outcome
+from handler.domain.patience import Patience
 from handler.domain.ports import Outside
 
 
-def prove(decisions: Sequence[Decision], outside: Outside, deadline: Deadline) -> list[Decision]:
+def prove(decisions: Sequence[Decision], outside: Outside, patiently: Patience) -> list[Decision]:
     """Turn each into a report if it is proven, ignored if not, deferred if nobody can say."""
-    return [_prove(decision, outside, deadline) for decision in decisions]
+    return [_prove(decision, outside, patiently) for decision in decisions]
 
 
-def _prove(decision: Decision, outside: Outside, deadline: Deadline) -> Decision:
-    if deadline.to_act() <= 0:
-        return defer(decision, "no time was left to prove that it lived in this account")
-    lived = outside.history.lived_here(decision.marked.instance_id)
+def _prove(decision: Decision, outside: Outside, patiently: Patience) -> Decision:
+    lived = patiently(lambda: outside.history.lived_here(decision.marked.instance_id))
     if isinstance(lived, AwsError):
         return defer(decision, f"the account's history could not be asked: {lived}")
     if lived:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from handler.domain.deadline import Deadline
 from handler.domain.outcome import Outcome, Settled
 from handler.domain.ports import BackendError, Delivery, Outside, Report
+from handler.domain.timely import side_by_side
 
 SUCCESSES = frozenset({Outcome.TERMINATED, Outcome.ALREADY_GONE})
 FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
+LATE = "the run's time was up; the next run reports it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +33,25 @@ class Reporting:
 
     def deliver(self, settled: Sequence[Settled], *, dry_run: bool) -> list[Settled]:
         """Report what is to be reported; return every entry with its final outcome."""
-        to_report = SUCCESSES if dry_run else SUCCESSES | FAILURES
+        to_report = frozenset() if dry_run else SUCCESSES | FAILURES
         quiet = [self._finish(one) for one in settled if one.outcome not in to_report]
         loud = [one for one in settled if one.outcome in to_report]
         if not loud:
             return quiet
         # Successes first: what a lost failure report would say is found again by the next run.
         loud.sort(key=lambda one: one.outcome in FAILURES)
-        with ThreadPoolExecutor(min(self.at_once, len(loud))) as pool:
-            return quiet + list(pool.map(self._one, loud))
+        if loud[0].outcome in SUCCESSES:
+            _ = self.outside.ledger  # made here: boto3's sessions are not for several threads
+        reported: dict[str, Settled] = {}
+        for one, outcome in side_by_side(
+            self._report, loud, at_once=self.at_once, left=self.deadline.to_report
+        ):
+            reported[one.marked.instance_id] = self._finish(outcome)
+        late = [one for one in loud if one.marked.instance_id not in reported]
+        return [*quiet, *reported.values(), *(self._finish(_unreported(one, LATE)) for one in late)]
 
-    def _one(self, settled: Settled) -> Settled:
-        if settled.outcome in FAILURES:
-            return self._finish(self._failure(settled))
-        return self._finish(self._success(settled))
+    def _report(self, settled: Settled) -> Settled:
+        return self._failure(settled) if settled.outcome in FAILURES else self._success(settled)
 
     def _success(self, settled: Settled) -> Settled:
         instance_id = settled.marked.instance_id
@@ -53,8 +59,7 @@ class Reporting:
         try:
             delivery = self.outside.ledger.once(instance_id, lambda: self._send(report))
         except BackendError as error:
-            why = f"{settled.why}; its report did not get through: {error}"
-            return replace(settled, outcome=Outcome.UNREPORTED, why=why)
+            return _unreported(settled, str(error))
         if delivery is Delivery.REPLAYED:
             why = f"{settled.why}; success was reported before"
             return replace(settled, outcome=Outcome.REPLAYED, why=why)
@@ -67,14 +72,21 @@ class Reporting:
         try:
             self._send(Report(settled.marked.instance_id, settled.why, None))
         except BackendError as error:
-            return replace(settled, why=f"{settled.why}; its report did not get through: {error}")
+            return _unreported(settled, str(error))
         return settled
 
     def _send(self, report: Report) -> None:
         if self.deadline.to_report() <= 0:
-            raise BackendError("the run's time was up; the next run reports it")
+            raise BackendError(LATE)
         self.outside.backend.report(report)
 
     def _finish(self, settled: Settled) -> Settled:
         self.done(settled)
         return settled
+
+
+def _unreported(settled: Settled, error: str) -> Settled:
+    """A lost failure report leaves the outcome as it was: the next run tries again."""
+    why = f"{settled.why}; its report did not get through: {error}"
+    outcome = settled.outcome if settled.outcome in FAILURES else Outcome.UNREPORTED
+    return replace(settled, outcome=outcome, why=why)

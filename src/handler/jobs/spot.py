@@ -11,11 +11,14 @@ from datetime import datetime, timedelta
 
 from handler.domain.errors import AwsError, ErrorKind
 from handler.domain.guard import Decision, defer
-from handler.domain.isolation import isolate
+from handler.domain.isolation import Answer, isolate
 from handler.domain.outcome import Outcome, Settled
+from handler.domain.patience import Patience
 from handler.domain.ports import CancelledRequest, Outside
 from handler.jobs.act import Act, from_decision, settle
 
+OVER = frozenset({"cancelled", "closed", "completed"})
+"""Spot request states from which nothing is launched any more (EC2, CancelSpotInstanceRequests)."""
 WATCHED_FOR = timedelta(minutes=10)
 """How long a cancelled request is watched; EC2 fulfils a request within minutes or not at all."""
 
@@ -40,15 +43,15 @@ def cancel_standing_requests(
             lambda: act.machines.cancel_requests(group, dry_run=act.policy.dry_run)
         ),
     ):
-        if isinstance(answer, AwsError):
-            errors |= dict.fromkeys(requests, answer)
-        elif not act.policy.dry_run:
-            for request in requests:
+        for request in requests:
+            if (error := _standing(request, answer, dry_run=act.policy.dry_run)) is not None:
+                errors[request] = error
+            elif not act.policy.dry_run:
                 memory[request] = CancelledRequest(behind[request], act.clock())
     return _split(decisions, errors)
 
 
-def watch_cancelled_requests(outside: Outside, now: datetime) -> None:
+def watch_cancelled_requests(outside: Outside, patiently: Patience, now: datetime) -> None:
     """Warn of live instances that a request launched although this function had cancelled it.
 
     Known from the execution environment's memory: for ten minutes after a cancellation, EC2 is
@@ -60,13 +63,27 @@ def watch_cancelled_requests(outside: Outside, now: datetime) -> None:
         del memory[request]
     if not memory:
         return
-    live = outside.machines.live_from(memory)
+    live = patiently(lambda: outside.machines.live_from(memory))
     if isinstance(live, AwsError):
         return  # the next run asks again
     for instance_id, request in live.items():
         if instance_id not in memory[request].instances:
             memory[request].instances.add(instance_id)
             outside.journal.came_back(instance_id, request)
+
+
+def _standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError | None:
+    """Why a request may still launch: success is a returned state, not a call without error."""
+    if isinstance(answer, AwsError):
+        return answer
+    if dry_run:
+        return None
+    change = answer.changes.get(request)
+    state = change.current if change else "no state"
+    if state in OVER:
+        return None
+    message = f"EC2 accepted the call and returned {state} for {request}"
+    return AwsError("UnexpectedState", message, ErrorKind.REFUSED, request_id=answer.request_id)
 
 
 def _requests(decisions: Sequence[Decision]) -> dict[str, set[str]]:

@@ -27,14 +27,17 @@ from handler.domain.guard import (
 )
 from handler.domain.model import Instance, Listing, Marked, Sight, State
 from handler.domain.outcome import Outcome, Settled, Summary
-from handler.domain.ports import Outside
-from handler.jobs.act import OUT_OF_TIME, Act, all_settled
+from handler.domain.patience import Patience
+from handler.domain.ports import BackendError, Outside
+from handler.domain.timely import LateError, in_time
+from handler.jobs.act import Act, all_settled
+from handler.jobs.look import look
 from handler.jobs.proof import prove
 from handler.jobs.report import SUCCESSES, Reporting
 from handler.jobs.spot import cancel_standing_requests, watch_cancelled_requests
 
-LOOKED_AT_TOGETHER = 2000
-"""Ids between two looks at the clock: ten DescribeInstances calls, side by side."""
+TRIES_TO_LOOK = 5
+"""How often a look-up is tried; with the pauses between, at most eight seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,21 @@ class TerminationJob:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
+    @property
+    def patiently(self) -> Patience:
+        """Asks AWS again a few times: one look-up's trouble must not take the others' time."""
+        return Patience(self.deadline, self.sleep, tries=TRIES_TO_LOOK)
+
     def run(self) -> Summary:
         """Do one run. Raises BackendError when the list is not to be had: nothing was done."""
-        listing = self.outside.backend.marked()
-        watch_cancelled_requests(self.outside, self.clock())
+        try:
+            listing = in_time(self.outside.backend.marked, self.deadline.to_act)
+        except LateError:
+            raise BackendError(
+                "no answer from the backend: its list did not come in the run's time"
+            ) from None
         listed_at = self.clock()
+        watch_cancelled_requests(self.outside, self.patiently, listed_at)
         enabled = listing.auto_terminate_enabled and self.limits.auto_terminate_enabled
         if enabled:
             decisions = self._decide(listing.marked)
@@ -89,7 +102,7 @@ class TerminationJob:
         """Look at EC2, and decide about every entry."""
         region = self.policy.region
         ours = [m.instance_id for m in marked if not in_another_region(m.zone, region)]
-        sight = self._look(ours)
+        sight = look(ours, self.outside.machines, self.patiently) if ours else Sight({}, {})
         carried = self._carried(marked, sight)
         now = self.clock()
         decisions = []
@@ -100,7 +113,7 @@ class TerminationJob:
             if (error := sight.unreadable.get(entry.instance_id)) is not None:
                 why = f"EC2 could not be asked: {error}"
                 decisions.append(Decision(entry, Action.SETTLE, Outcome.DEFERRED, why))
-            elif isinstance(carried, AwsError) and seen and needs_peer(entry, seen, self.policy):
+            elif isinstance(carried, AwsError) and self._needs_peer(entry, seen):
                 why = f"its peers could not be looked up: {carried}"
                 decisions.append(Decision(entry, Action.SETTLE, Outcome.DEFERRED, why, seen))
             else:
@@ -108,19 +121,8 @@ class TerminationJob:
                 decisions.append(decide(entry, seen, self.policy, known, now))
         return decisions
 
-    def _look(self, ids: Sequence[str]) -> Sight:
-        """Look at all of them, as far as the time goes: a list may hold 100,000."""
-        seen: dict[str, Instance] = {}
-        unreadable: dict[str, AwsError] = {}
-        for start in range(0, len(ids), LOOKED_AT_TOGETHER):
-            part = ids[start : start + LOOKED_AT_TOGETHER]
-            if self.deadline.to_act() <= 0:
-                unreadable |= dict.fromkeys(part, OUT_OF_TIME)
-            else:
-                sight = self.outside.machines.look(part)
-                seen |= sight.seen
-                unreadable |= sight.unreadable
-        return Sight(seen, unreadable)
+    def _needs_peer(self, marked: Marked, seen: Instance | None) -> bool:
+        return seen is not None and needs_peer(marked, seen, self.policy) is not None
 
     def _carried(self, marked: Sequence[Marked], sight: Sight) -> Carried | AwsError:
         """The workloads in question that a running, unmarked instance carries."""
@@ -132,26 +134,32 @@ class TerminationJob:
         }
         if not workloads:
             return frozenset()
-        running = self.outside.machines.running_with(PEER_TAG, workloads)
+        machines = self.outside.machines
+        running = self.patiently(lambda: machines.running_with(PEER_TAG, workloads))
         if isinstance(running, AwsError):
             return running
         listed = {entry.instance_id for entry in marked}
         return frozenset(value for one, value in running.items() if one not in listed)
 
     def _act(self, decisions: Sequence[Decision]) -> list[Settled]:
-        """Terminate what may be terminated, within the cap and under the fuse."""
+        """Do what was decided. Proofs come last: they are slow, and terminations do not wait."""
         destructive = [d for d in decisions if d.action in {Action.TERMINATE, Action.SHRINK}]
         unproven = [d for d in decisions if d.action is Action.PROVE]
         others = [d for d in decisions if d.action in {Action.REPORT, Action.SETTLE}]
-        settled = all_settled(others)
-        settled += all_settled(prove(unproven, self.outside, self.deadline))
-        now, over = within_cap(destructive, self.limits.max_terminations_per_run)
-        settled += all_settled(over)
+        return [
+            *all_settled(others),
+            *self._terminate(destructive),
+            *all_settled(prove(unproven, self.outside, self.patiently)),
+        ]
+
+    def _terminate(self, decisions: Sequence[Decision]) -> list[Settled]:
+        """Terminate what may be terminated, within the cap and under the fuse."""
+        now, over = within_cap(decisions, self.limits.max_terminations_per_run)
         if not now:
-            return settled
+            return all_settled(over)
         if (blown := self._fuse(len(now))) is not None:
             self.outside.journal.fuse_blown(blown)
-            return settled + all_settled(defer(d, blown) for d in now)
+            return all_settled([*over, *(defer(d, blown) for d in now)])
         act = Act(
             self.outside.machines,
             self.outside.journal,
@@ -161,14 +169,15 @@ class TerminationJob:
             self.sleep,
         )
         free, held_back = cancel_standing_requests(now, act, self.outside.cancelled)
-        return settled + held_back + act.terminate(free)
+        return [*all_settled(over), *held_back, *act.terminate(free)]
 
     def _fuse(self, wanted: int) -> str | None:
         """Why nothing is terminated in this run, or None."""
         percent = self.limits.max_fleet_percent
         if percent >= 100:  # what is to be terminated is part of the fleet: it cannot be more
             return None
-        fleet = self.outside.machines.fleet_size(self.policy.required_tags)
+        machines = self.outside.machines
+        fleet = self.patiently(lambda: machines.fleet_size(self.policy.required_tags))
         if isinstance(fleet, AwsError):
             return f"the fleet could not be counted: {fleet}"
         if fuse_blown(wanted, fleet, percent):

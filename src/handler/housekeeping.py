@@ -1,0 +1,68 @@
+"""Lambda entry of the housekeeping function: parse, wire, run, return."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from handler.domain.deadline import Deadline
+from handler.domain.patience import Patience
+from handler.domain.verdict import Policy
+from handler.jobs.housekeep import HousekeepingJob
+from handler.settings import Settings
+from handler.telemetry import logger
+from handler.wiring import HousekeepingRunOutside, environment
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
+    """Do one run, and return its counts; in a dry run the plan as well.
+
+    Args:
+        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`.
+        context: Lambda's own.
+
+    Raises:
+        SettingsError: the environment or the event is bad; names every bad variable.
+        TokenError: the client token is not to be had.
+        HousekeepingError: the account's images could not be listed.
+    """
+    try:
+        settings = Settings.read(os.environ, event)
+        logger.append_keys(agent_id=settings.agent_id)
+        return run(settings, context)
+    except Exception as error:
+        logger.error("run failed: %s", error)
+        raise
+
+
+def run(settings: Settings, context: LambdaContext) -> dict[str, object]:
+    """One run under these settings."""
+    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    patience = Patience(deadline, time.sleep)
+    job = HousekeepingJob(
+        outside=HousekeepingRunOutside(environment(settings, os.environ), deadline, patience),
+        policy=_policy(settings),
+        cap=settings.max_deletions_per_run,
+        dry_run=settings.dry_run,
+        deadline=deadline,
+        patience=patience,
+        clock=lambda: datetime.now(UTC),
+    )
+    return job.run().as_returned()
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        required_tags=dict(settings.required_tags),
+        protect_tag=settings.protect_tag,
+        images_older_than=timedelta(days=settings.amis_older_than_days),
+        snapshots_older_than=timedelta(days=settings.snapshots_older_than_days),
+        keep_latest_images=settings.keep_latest_amis,
+        keep_latest_snapshots=settings.keep_latest_snapshots,
+    )

@@ -1,0 +1,42 @@
+"""Looks at EC2: what is true now of the instances in question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from handler.domain.errors import AwsError
+from handler.domain.model import Instance, Sight
+from handler.domain.patience import Patience
+from handler.domain.ports import Machines
+
+LOOKED_AT_TOGETHER = 200
+"""Ids of one DescribeInstances call: values of one filter (AWS, DescribeInstances)."""
+LOOKS_AT_ONCE = 8
+
+
+def look(ids: Sequence[str], machines: Machines, patiently: Patience) -> Sight:
+    """Look at all of them, 200 a call and side by side, as far as the time goes.
+
+    What could not be read is in the sight's `unreadable`: one chunk's trouble is its own.
+    """
+    chunks = [ids[n : n + LOOKED_AT_TOGETHER] for n in range(0, len(ids), LOOKED_AT_TOGETHER)]
+    if not chunks:
+        return Sight({}, {})
+    seen: dict[str, Instance] = {}
+    unreadable: dict[str, AwsError] = {}
+    with ThreadPoolExecutor(min(len(chunks), LOOKS_AT_ONCE)) as pool:
+        for sight in pool.map(lambda chunk: _chunk(chunk, machines, patiently), chunks):
+            seen |= sight.seen
+            unreadable |= sight.unreadable
+    return Sight(seen, unreadable)
+
+
+def _chunk(ids: Sequence[str], machines: Machines, patiently: Patience) -> Sight:
+    def ask() -> Sight | AwsError:
+        sight = machines.look(ids)
+        nothing_read = len(sight.unreadable) == len(ids)
+        return next(iter(sight.unreadable.values())) if nothing_read else sight
+
+    answer = patiently(ask)
+    return Sight({}, dict.fromkeys(ids, answer)) if isinstance(answer, AwsError) else answer

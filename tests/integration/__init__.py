@@ -1,0 +1,1 @@
+"""The whole Lambda handler over real sockets: scenarios, outcomes, faults on either side."""

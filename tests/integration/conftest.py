@@ -1,0 +1,156 @@
+"""Fixtures: the emulated account, the reference backend with a wiretap, a scripted backend, moto."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import botocore.loaders
+import botocore.session
+import pytest
+
+from backend.app import create_app
+from backend.client import Credentials, OperatorClient
+from backend.context import Settings
+from backend.database import create_schema, open_engine
+from backend.quirks import Quirks
+from backend.server import serve
+from local.stack import Stack, create_table, run_aws
+from tests.emulator import Emulator
+from tests.emulator.clock import ManualClock
+from tests.integration.scripted import ScriptedBackend
+from tests.integration.wiretap import Tapped, Wiretap
+from tests.integration.world import TABLE, Account, World
+
+TOKEN = "scripted-token-9f3c"
+_SEEDS = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """Every run under new settings builds boto3's clients anew; they may share what they parse."""
+    shared: dict[str | None, botocore.loaders.Loader] = {}
+    real = botocore.loaders.create_loader
+
+    def create(search_path_string: str | None = None) -> botocore.loaders.Loader:
+        if search_path_string not in shared:
+            shared[search_path_string] = real(search_path_string)
+        return shared[search_path_string]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", create)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_left() -> Iterator[None]:
+    """What a run does not wait for any more goes on in its thread: not into the next test."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.endswith("(work)"):
+            thread.join(15)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def ec2_clock() -> ManualClock:
+    """EC2's time: a whole second near the real one, which the idempotency table goes by."""
+    return ManualClock(datetime.now(UTC).replace(microsecond=0))
+
+
+@pytest.fixture
+def aws(emulator: Emulator, ec2_clock: ManualClock) -> Emulator:
+    """An empty account with the idempotency table."""
+    emulator.reset(clock=ec2_clock, seed=next(_SEEDS))  # so no test meets another one's ids
+    emulator.tables.create(TABLE)
+    return emulator
+
+
+@dataclass(frozen=True)
+class TappedBackend:
+    """The reference backend on a socket, its operator, and who listens in."""
+
+    url: str
+    operator: OperatorClient
+    wiretap: Wiretap
+
+
+@contextlib.contextmanager
+def run_tapped_backend() -> Iterator[TappedBackend]:
+    engine = open_engine("sqlite:///:memory:")
+    create_schema(engine)
+    app = create_app(engine, Settings())
+    wiretap = Wiretap()
+    app.add_middleware(Tapped, wiretap=wiretap)
+    with serve(app) as url, OperatorClient(url) as operator:
+        yield TappedBackend(url, operator, wiretap)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def tapped_backend() -> Iterator[TappedBackend]:
+    with run_tapped_backend() as backend:
+        yield backend
+
+
+def new_world(aws: Emulator, clock: ManualClock, backend: TappedBackend) -> World:
+    """A new client with one agent, whose function runs in this account."""
+    client = backend.operator.create_client("ours")
+    world = World(
+        aws,
+        clock,
+        backend.url,
+        backend.operator.create_agent(client.client_id),
+        operator=backend.operator,
+        wiretap=backend.wiretap,
+        client=client,
+    )
+    world.give(client.token)
+    return world
+
+
+@pytest.fixture
+def world(aws: Emulator, ec2_clock: ManualClock, tapped_backend: TappedBackend) -> Iterator[World]:
+    """An account whose function talks to the reference backend, which others have used before."""
+    yield new_world(aws, ec2_clock, tapped_backend)
+    tapped_backend.operator.set_quirks(Quirks())
+    tapped_backend.wiretap.reset()
+
+
+@pytest.fixture
+def lonely_world(aws: Emulator, ec2_clock: ManualClock) -> Iterator[World]:
+    """The same with a backend of its own, for tests that see other clients' rows."""
+    with run_tapped_backend() as backend:
+        yield new_world(aws, ec2_clock, backend)
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedBackend]:
+    """A backend that does what a test says."""
+    with ScriptedBackend(TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def account(aws: Emulator, ec2_clock: ManualClock, scripted: ScriptedBackend) -> Account:
+    """An account whose function talks to the scripted backend."""
+    account = Account(aws, ec2_clock, scripted.url, "agent-1")
+    account.give(TOKEN)
+    return account
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Moto's server, with the idempotency table, for a whole session."""
+    with run_aws() as url:
+        create_table(Stack(url, "", OperatorClient(""), Credentials("", ""), ""))
+        yield url

@@ -1,0 +1,525 @@
+"""A backend in every kind of trouble. After each: nothing wrongly ended, nothing lost.
+
+`FAULTS` is the table of `docs/reliability.md`: what happens, what is logged. What is lost is the
+same everywhere, and checked after each: nothing, since the next calm run finishes everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from handler.domain.ports import BackendError
+from tests.emulator import Emulator
+from tests.emulator.clock import ManualClock
+from tests.emulator.faults import meanwhile
+from tests.integration import checks
+from tests.integration.certificates import Authority
+from tests.integration.conftest import TOKEN
+from tests.integration.scripted import LIST, REPORT, Exchange, Fault, ScriptedBackend
+from tests.integration.world import Account
+
+OUT_OF_TIME = (
+    r"no answer from the backend|longer than the run has time|within the run's time|time was up"
+)
+"""How the handler may say that it has given up on a backend, by which of its limits came first."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One line of the table.
+
+    Attributes:
+        name: of the fault.
+        fault: what the backend does to every request of a call, until it is calm again.
+        says: what the run's error, or the lost report's line, must say (a regular expression).
+        tries: how many requests it costs.
+        late: whether the run may end before the call does, which then goes on by itself.
+        timeout: the run's time in seconds.
+    """
+
+    name: str
+    fault: Fault
+    says: str
+    tries: int
+    late: bool = False
+    timeout: float = 55.0
+
+
+def answers(status: int, body: bytes = b"", **headers: str) -> Fault:
+    return lambda exchange: exchange.answer(status, body, **headers)
+
+
+def says_nothing(exchange: Exchange) -> None:
+    exchange.wait(30)
+    exchange.hang_up()
+
+
+def drips(exchange: Exchange) -> None:
+    """Chunk by chunk, and never an end."""
+    exchange.head(200, {"Transfer-Encoding": "chunked"})
+    while not exchange.wait(0.05) and exchange.write(b"1\r\n \r\n"):
+        pass
+    exchange.hang_up()
+
+
+def half_a_body(exchange: Exchange) -> None:
+    exchange.head(200, {"Content-Length": "60"})
+    exchange.write(b'{"instances": [], "success": t')
+    exchange.hang_up()
+
+
+def resets(exchange: Exchange) -> None:
+    exchange.hang_up(reset=True)
+
+
+def hangs_up(exchange: Exchange) -> None:
+    exchange.hang_up()
+
+
+def speaks_another_protocol(exchange: Exchange) -> None:
+    exchange.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+    exchange.hang_up()
+
+
+def error(text: str) -> bytes:
+    return json.dumps({"error": text}).encode()
+
+
+HTML = b"<html><head><title>Sign in</title></head><body>It works!</body></html>"
+NOT_THE_LIST_NOR_A_REPORT = r"not JSON|this is not the backend's own answer"
+NOT_OF_THE_SHAPE = r"not of the agreed shape|this is not the backend's own answer"
+
+FAULTS = [
+    Trouble("silent", says_nothing, OUT_OF_TIME, 4, late=True, timeout=4),
+    Trouble("slow drip", drips, OUT_OF_TIME, 1, late=True, timeout=3),
+    Trouble(
+        "401",
+        answers(401, error("Invalid client token")),
+        r"HTTP 401 \(the client token is not accepted",
+        1,
+    ),
+    Trouble(
+        "403",
+        answers(403, error("Client is not active")),
+        r"HTTP 403 \(the client is inactive.*Client is not active",
+        1,
+    ),
+    Trouble(
+        "404",
+        answers(404, error("Agent not found")),
+        r"HTTP 404 \(the backend does not know this agent.*Agent not found",
+        1,
+    ),
+    Trouble("429 always", answers(429, error("slow down")), r"HTTP 429 .*slow down", 4),
+    Trouble("500 always", answers(500, error("1040: Too many connections")), r"HTTP 500 .*1040", 4),
+    Trouble("502 with a proxy's page", answers(502, HTML, Content_Type="text/html"), "HTTP 502", 4),
+    Trouble("501", answers(501), r"HTTP 501", 1),
+    Trouble("half a body", half_a_body, r"no answer .*IncompleteRead", 1),
+    Trouble("connection reset", resets, r"no answer .*(reset|aborted)", 4),
+    Trouble("hangs up without an answer", hangs_up, r"no answer .*aborted", 4),
+    Trouble("another protocol", speaks_another_protocol, r"no answer .*BadStatusLine", 4),
+    Trouble(
+        "HTML with 200",
+        answers(200, HTML, Content_Type="text/html"),
+        NOT_THE_LIST_NOR_A_REPORT,
+        1,
+    ),
+    Trouble("200 with nothing in it", answers(200), NOT_THE_LIST_NOR_A_REPORT, 1),
+    Trouble("204", answers(204), r"HTTP 204|this is not the backend's own answer", 1),
+    Trouble("a JSON list", answers(200, b"[]"), NOT_OF_THE_SHAPE, 1),
+    Trouble("null", answers(200, b"null"), NOT_OF_THE_SHAPE, 1),
+    Trouble(
+        "an error with 200",
+        answers(200, b'{"success": false, "error": "try again"}'),
+        NOT_OF_THE_SHAPE,
+        1,
+    ),
+    Trouble(
+        "instances is no list",
+        answers(200, b'{"instances": {}, "auto_terminate_enabled": true}'),
+        r"instances: Input should be a valid list|not the backend's own answer",
+        1,
+    ),
+    Trouble(
+        "auto_terminate_enabled is a word",
+        answers(200, b'{"instances": [], "auto_terminate_enabled": "false"}'),
+        r"auto_terminate_enabled|not the backend's own answer",
+        1,
+    ),
+    Trouble("a million brackets", answers(200, b"[" * 1_000_000), NOT_THE_LIST_NOR_A_REPORT, 1),
+    Trouble("10 MB of garbage", answers(200, b"\xff\x00{" * 3_500_000), r"not JSON|not the b", 1),
+    Trouble(
+        "plain text that claims to be gzip",
+        answers(200, b'{"instances": []}', Content_Encoding="gzip"),
+        r"no answer .*(decode|gzip)",
+        1,
+    ),
+    Trouble(
+        "a gzip bomb",
+        answers(200, gzip.compress(b" " * 70_000_000, 1), Content_Encoding="gzip"),
+        r"larger than 67108864 bytes",
+        1,
+    ),
+    Trouble(
+        "a redirect",
+        answers(302, Location="/somewhere/else"),
+        r"HTTP 302 \(redirects are not followed",
+        1,
+    ),
+]
+BY_NAME = pytest.mark.parametrize("trouble", FAULTS, ids=[fault.name for fault in FAULTS])
+
+
+@BY_NAME
+def test_trouble_with_the_list_fails_the_run_and_ends_nothing(
+    account: Account, scripted: ScriptedBackend, trouble: Trouble
+) -> None:
+    ids = account.launch(2)
+    bystander = account.launch(1)
+    scripted.mark(*ids)
+    scripted.always_meets(LIST, trouble.fault)
+
+    account.fails(f"(?s){trouble.says}", timeout=trouble.timeout)
+
+    assert scripted.count(LIST) == trouble.tries or trouble.late
+    assert 1 <= scripted.count(LIST) <= trouble.tries
+    assert scripted.reports == []
+    assert {call.operation for call in account.aws.calls} <= {"GetParameter"}
+    the_next_calm_run_finishes(account, scripted, ids, bystander)
+
+
+@BY_NAME
+def test_trouble_with_a_report_leaves_it_to_the_next_run(
+    account: Account, scripted: ScriptedBackend, trouble: Trouble
+) -> None:
+    ids = account.launch(1)
+    bystander = account.launch(1)
+    scripted.mark(*ids)
+    scripted.always_meets(REPORT, trouble.fault)
+
+    done = account.run(timeout=trouble.timeout)
+
+    assert checks.counts(done.returned) == {"listed": 1, "unreported": 1}
+    line = done.outcome(ids[0])
+    assert re.search(trouble.says, line["why"], re.DOTALL)
+    assert line["level"] == "WARNING"
+    assert scripted.count(REPORT) == trouble.tries or trouble.late
+    assert 1 <= scripted.count(REPORT) <= trouble.tries
+    assert account.state(ids[0]) == "terminated"
+    if trouble.late:
+        scripted.calm()
+        finishes(account, scripted)
+        assert scripted.successes(ids[0]) >= 1
+        assert account.state(bystander[0]) == "running"
+    else:
+        the_next_calm_run_finishes(account, scripted, ids, bystander)
+
+
+def the_next_calm_run_finishes(
+    account: Account, scripted: ScriptedBackend, ids: list[str], bystanders: list[str]
+) -> None:
+    """Everything that was marked is terminated and reported, and nothing else is."""
+    scripted.calm()
+    before = len(scripted.reports)
+    assert account.counts() == {"listed": len(ids), "terminated": len(ids)}
+    assert [account.state(one) for one in ids] == ["terminated"] * len(ids)
+    assert [account.state(one) for one in bystanders] == ["running"] * len(bystanders)
+    told = scripted.reports[before:]
+    assert sorted(report["instance_id"] for report in told) == sorted(ids)
+    assert all(report["success"] for report in told)
+    assert scripted.marked == {}
+    assert account.counts() == {}
+
+
+def finishes(account: Account, scripted: ScriptedBackend) -> None:
+    """Calm runs do what is left; some may meet what an earlier run no longer waits for."""
+    for _ in range(50):
+        if account.run().returned["listed"] == 0:
+            break
+        time.sleep(0.1)
+    assert scripted.marked == {}
+
+
+@pytest.mark.parametrize("call", [LIST, REPORT])
+def test_a_backend_that_is_down_is_waited_for_by_the_next_run(
+    account: Account, scripted: ScriptedBackend, call: str
+) -> None:
+    ids = account.launch(1)
+    scripted.mark(*ids)
+    if call == LIST:
+        scripted.down()
+        account.fails(r"no answer from the backend to GET .*Connection refused")
+        assert account.state(ids[0]) == "running"
+    else:
+        account.aws.faults.add("TerminateInstances", meanwhile(scripted.down))
+        done = account.run()
+        assert checks.counts(done.returned) == {"listed": 1, "unreported": 1}
+        assert "Connection refused" in done.outcome(ids[0])["why"]
+    the_next_calm_run_finishes(account, scripted, ids, [])
+
+
+@pytest.mark.parametrize("call", [LIST, REPORT])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(answers(500, error("restarting")), id="500 once"),
+        pytest.param(answers(429, Retry_After="0"), id="429 with a small Retry-After"),
+        pytest.param(
+            answers(503, Retry_After="soon"),
+            id="503 with an odd Retry-After",
+        ),
+        pytest.param(resets, id="a reset"),
+    ],
+)
+def test_trouble_that_passes_costs_a_request_and_nothing_else(
+    account: Account, scripted: ScriptedBackend, call: str, fault: Fault
+) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    scripted.meets(call, fault)
+    assert account.counts() == {"listed": 1, "terminated": 1}
+    assert scripted.count(call) == 2
+    assert scripted.successes(one) == 1
+
+
+def test_one_instances_report_that_is_refused_leaves_the_others_alone(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    ids = account.launch(6)
+    scripted.mark(*ids)
+    scripted.meets(REPORT, answers(400, error("no")), answers(422, error("no")))
+    assert account.counts() == {"listed": 6, "terminated": 4, "unreported": 2}
+    assert account.counts() == {"listed": 2, "terminated": 2}
+    assert [scripted.successes(one) for one in ids] == [1] * 6
+
+
+def test_a_report_whose_acknowledgement_was_lost_is_made_again_and_counted_once(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    """The backend recorded it and cannot tell; whether it lists it again is its own affair."""
+    (one,) = account.launch()
+    scripted.mark(one)
+
+    def records_and_is_not_heard(exchange: Exchange) -> None:
+        exchange.genuine_body()
+        half_a_body(exchange)
+
+    scripted.meets(REPORT, records_and_is_not_heard)
+    assert account.counts() == {"listed": 1, "unreported": 1}
+    scripted.mark(one)
+    assert account.counts() == {"listed": 1, "terminated": 1}
+    scripted.mark(one)
+    assert account.counts() == {"listed": 1, "replayed": 1}
+    assert scripted.successes(one) == 2
+
+
+@pytest.mark.parametrize("call", [LIST, REPORT])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_never_takes_the_token_to_another_host(
+    account: Account, scripted: ScriptedBackend, call: str, status: int
+) -> None:
+    ids = account.launch(1)
+    scripted.mark(*ids)
+    with ScriptedBackend("") as other:
+        elsewhere = other.url.replace("127.0.0.1", "localhost")
+        scripted.always_meets(call, answers(status, Location=f"{elsewhere}/api/agents/x/{call}"))
+        if call == LIST:
+            account.fails(r"redirects are not followed: set SERVER_URL")
+        else:
+            assert account.counts() == {"listed": 1, "unreported": 1}
+        assert other.seen == []
+    the_next_calm_run_finishes(account, scripted, ids, [])
+
+
+def test_a_list_of_100_000_entries_is_gone_through_to_its_end(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    ids = account.launch(3)
+    scripted.mark(*ids)
+    scripted.extra = [
+        {"instance_id": f"i-{number:017x}", "az": "eu-west-1a", "reason": "zombie_timeout"}
+        for number in range(50_000)
+    ] + [{"instance_id": number} for number in range(49_997)]
+    assert account.counts(timeout=250) == {
+        "listed": 100_000,
+        "terminated": 3,
+        "ignored": 50_000,
+        "invalid": 49_997,
+    }
+    assert [scripted.successes(one) for one in ids] == [1] * 3
+
+
+def test_cookies_are_not_kept(account: Account, scripted: ScriptedBackend) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    scripted.meets(LIST, lambda exchange: exchange.genuine(Set_Cookie="session=of-another; Path=/"))
+    account.run()
+    account.run()
+    assert [headers.get("cookie") for _, headers in scripted.seen] == [None] * 3
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    account: Account, scripted: ScriptedBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login root password hunter2\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (one,) = account.launch()
+    scripted.mark(one)
+    assert account.counts(NETRC=str(tmp_path / ".netrc")) == {"listed": 1, "terminated": 1}
+    assert {headers["authorization"] for _, headers in scripted.seen} == {f"Bearer {TOKEN}"}
+
+
+# TLS.
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def secure(
+    aws: Emulator, ec2_clock: ManualClock, authority: Authority
+) -> Iterator[tuple[Account, ScriptedBackend]]:
+    """An account whose backend speaks TLS with the private authority's certificate."""
+    with ScriptedBackend(TOKEN, tls=authority.server("127.0.0.1")) as backend:
+        account = Account(aws, ec2_clock, backend.url, "agent-1")
+        account.give(TOKEN)
+        yield account, backend
+
+
+def test_a_private_authority_works_once_it_is_named(
+    secure: tuple[Account, ScriptedBackend], authority: Authority
+) -> None:
+    account, backend = secure
+    (one,) = account.launch()
+    backend.mark(one)
+    account.fails(r"no answer .*certificate verify failed")
+    assert backend.seen == [], "the token is not sent to who cannot be known"
+
+    trusting = str(authority.bundle)
+    assert account.counts(REQUESTS_CA_BUNDLE=trusting) == {"listed": 1, "terminated": 1}
+    assert backend.successes(one) == 1
+
+
+def test_a_certificate_for_another_name_is_not_taken(
+    secure: tuple[Account, ScriptedBackend], authority: Authority
+) -> None:
+    account, backend = secure
+    (one,) = account.launch()
+    backend.mark(one)
+    account.server_url = backend.url.replace("127.0.0.1", "localhost")
+    account.fails(
+        r"no answer .*(certificate verify failed|doesn't match|not valid for)",
+        REQUESTS_CA_BUNDLE=str(authority.bundle),
+    )
+    assert backend.seen == []
+    assert account.state(one) == "running"
+
+
+# Proxies.
+
+
+@pytest.fixture
+def proxy() -> Iterator[ScriptedBackend]:
+    """Speaks to clients as a proxy; refuses what it is not told to let through."""
+    with ScriptedBackend("") as server:
+        yield server
+
+
+def lets_through(exchange: Exchange) -> None:
+    """Connect to whom the client named, and carry bytes both ways until either side ends."""
+    host, _, port = exchange.handler.path.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as beyond:
+        exchange.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        client = exchange.handler.connection
+        back = threading.Thread(target=carry, args=(beyond, client), daemon=True)
+        back.start()
+        carry(client, beyond)
+    exchange.hang_up()
+
+
+def carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_https_goes_through_the_environments_proxy_which_never_sees_the_token(
+    secure: tuple[Account, ScriptedBackend], authority: Authority, proxy: ScriptedBackend
+) -> None:
+    account, backend = secure
+    (one,) = account.launch()
+    backend.mark(one)
+    target = backend.url.removeprefix("https://")
+    proxy.always_meets(target, lets_through)
+    assert account.counts(
+        REQUESTS_CA_BUNDLE=str(authority.bundle), HTTPS_PROXY=proxy.url, NO_PROXY="localhost"
+    ) == {"listed": 1, "terminated": 1}
+    assert backend.successes(one) == 1
+    assert {asked for asked, _ in proxy.seen} == {target}
+    assert all("authorization" not in headers for _, headers in proxy.seen)
+
+
+def test_no_proxy_is_heeded(
+    secure: tuple[Account, ScriptedBackend], authority: Authority, proxy: ScriptedBackend
+) -> None:
+    account, backend = secure
+    (one,) = account.launch()
+    backend.mark(one)
+    assert account.counts(
+        REQUESTS_CA_BUNDLE=str(authority.bundle), HTTPS_PROXY=proxy.url, NO_PROXY="127.0.0.1"
+    ) == {"listed": 1, "terminated": 1}
+    assert proxy.seen == []
+
+
+def test_a_proxy_that_refuses_fails_the_run_without_the_proxys_password_in_the_error(
+    account: Account, proxy: ScriptedBackend
+) -> None:
+    account.server_url = "https://backend.invalid"
+    account.secrets.add("hunter2")
+    with_password = proxy.url.replace("://", "://user:hunter2@")
+    account.fails(r"no answer .*proxy", HTTPS_PROXY=with_password)
+    assert {asked for asked, _ in proxy.seen} == {"backend.invalid:443"}
+    assert all(TOKEN not in str(headers) for _, headers in proxy.seen)
+
+
+def test_plain_http_to_loopback_never_goes_through_a_proxy(
+    account: Account, scripted: ScriptedBackend, proxy: ScriptedBackend
+) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    # AWS's endpoint is on loopback as well, so that a run through this proxy cannot succeed.
+    with contextlib.suppress(BackendError):
+        account.run(CLIENT_TOKEN=TOKEN, HTTP_PROXY=proxy.url)
+    assert all("authorization" not in headers for asked, headers in proxy.seen if asked == LIST)
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize("call", [LIST, REPORT])
+def test_a_page_that_repeats_the_requests_headers_does_not_carry_the_token_into_the_log(
+    account: Account, scripted: ScriptedBackend, call: str
+) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    scripted.always_meets(
+        call, lambda exchange: exchange.answer(400, json.dumps(dict(exchange.headers)).encode())
+    )
+    if call == LIST:
+        account.fails("HTTP 400")
+    else:
+        assert account.counts() == {"listed": 1, "unreported": 1}

@@ -1,0 +1,109 @@
+"""A realistic estate: exactly the right ones go, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from tests.emulator import faults
+from tests.emulator.faults import Fault
+from tests.integration.house import Estate, House
+from tests.integration.world import MANAGED, World
+
+LOOK_UPS = (
+    "DescribeInstances",
+    "DescribeLaunchTemplates",
+    "DescribeLaunchTemplateVersions",
+    "DescribeLaunchConfigurations",
+    "DescribeAutoScalingGroups",
+    "DescribeSpotInstanceRequests",
+    "DescribeParameters",
+    "GetParameters",
+    "DescribeImageReferences",
+    "DescribeSnapshots",
+    "DescribeLockedSnapshots",
+)
+TROUBLE: tuple[Fault, ...] = (
+    faults.throttled(),
+    faults.server_error(),
+    faults.server_error(after_effect=True),
+    faults.dropped(after_effect=False),
+    faults.dropped(after_effect=True),
+    faults.truncated(),
+    faults.cut(),
+)
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    world.aws.policy.required_tags = MANAGED  # the role's own wall
+    return House(world)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested is that a call is made again, not how long it waits for that."""
+    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
+    monkeypatch.setattr("handler.housekeeping.time", hurry)
+
+
+def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    estate = Estate(house, images=2_000, snapshots=10_000)
+    estate.build(going_images=30, going_snapshots=20)
+    assert len(house.library.images) == 2_000
+    assert len(house.library.snapshots) == 10_000
+    house.world.aws.buckets.enable("ec2")  # its clock stands still: nothing is refilled
+    house.world.aws.calls.clear()
+    began = time.monotonic()
+    returned = house.returned()
+    seconds = time.monotonic() - began
+    assert estate.gone() == estate.goes
+    assert estate.attempted() <= estate.goes
+    assert returned["images_deregistered"] == 30
+    assert returned["snapshots_deleted"] == 20
+    assert returned["failed"] == 0
+    calls = Counter(call.operation for call in house.world.aws.calls)
+    looks = calls.total() - calls["DeregisterImage"] - calls["DeleteSnapshot"]
+    with capsys.disabled():
+        print(  # noqa: T201 - the measurement is asked for
+            f"\n2,000 images, 10,000 snapshots: {calls.total()} calls ({looks} without the 50 "
+            f"deletions) in {seconds:.1f} s: {dict(sorted(calls.items()))}"
+        )
+    assert calls.total() < 200
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_faults_in_any_order_change_nothing_but_the_time(house: House, seed: int) -> None:
+    """Each trouble happens once or twice to a call: patience makes up for it."""
+    estate = Estate(house, images=130, snapshots=400, seed=seed)
+    estate.build(going_images=8, going_snapshots=8)
+    dice = random.Random(seed)
+    for _ in range(12):
+        house.world.aws.faults.add("ec2:*", dice.choice(TROUBLE), nth=dice.randint(1, 40))
+    reported: list[str] = []
+    for _ in range(3):
+        house.run()
+    for report in house.reports():
+        reported += report["snapshots"]["deleted"] + report["amis"]["deleted_amis"]
+        reported += report["amis"]["deleted_snapshots"]
+    assert estate.gone() == estate.goes
+    assert estate.attempted() <= estate.goes
+    assert sorted(reported) == sorted(estate.goes)  # each once, whatever was lost on the way
+
+
+@pytest.mark.parametrize("operation", LOOK_UPS)
+def test_a_look_up_that_fails_for_good_keeps_what_it_could_have_spoken_for(
+    house: House, operation: str
+) -> None:
+    estate = Estate(house, images=60, snapshots=80)
+    estate.build(going_images=3, going_snapshots=3)
+    house.world.aws.faults.add(operation, faults.error("UnauthorizedOperation"), times=None)
+    returned = house.returned()
+    assert {one for one in estate.gone() if one.startswith("ami-")} == set()
+    assert estate.gone() <= estate.goes
+    assert returned["failed"] == 0
+    assert returned["kept"]["unproven"] >= 3

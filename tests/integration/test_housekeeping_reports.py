@@ -1,0 +1,165 @@
+"""The totals in the database are right, whatever gets lost on the way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from backend.client import OperatorClient
+from backend.quirks import Quirks
+from backend.server import run_backend
+from handler.jobs import cleanup_report
+from tests.emulator import Emulator, ManualClock, faults
+from tests.integration.conftest import TappedBackend, new_world
+from tests.integration.house import House
+from tests.integration.wiretap import Wiretap
+from tests.integration.world import TABLE, World
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    return House(world)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def house_on_each_database(
+    request: pytest.FixtureRequest, aws: Emulator, ec2_clock: ManualClock
+) -> Iterator[House]:
+    url = "sqlite:///:memory:"
+    if request.param == "mariadb":
+        url = str(request.getfixturevalue("mariadb_url"))
+    with run_backend(url) as backend_url, OperatorClient(backend_url) as operator:
+        backend = TappedBackend(backend_url, operator, Wiretap())
+        yield House(new_world(aws, ec2_clock, backend))
+
+
+def test_the_report_is_recorded_with_its_event_and_the_agents_time(
+    house_on_each_database: House,
+) -> None:
+    house = house_on_each_database
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    refused = house.snapshot()
+    house.world.aws.policy.denied_ids.add(refused)
+    assert house.returned()["reported"] is True
+    operator, agent_id = house.world.operator, house.world.agent_id
+    (log,) = operator.cleanup_logs(agent_id)
+    assert (log["snapshots_deleted"], log["snapshots_failed"]) == (1, 1)
+    assert (log["amis_deleted"], log["ami_snapshots_deleted"], log["amis_failed"]) == (1, 1, 0)
+    details = log["details"]
+    assert details["snapshots"]["deleted"] == [snapshot]
+    assert details["amis"]["deleted_amis"] == [image]
+    assert details["amis"]["deleted_snapshots"] == list(own)
+    at = datetime.fromisoformat(details["timestamp"])
+    cutoffs = [datetime.fromisoformat(details[k]["cutoff_date"]) for k in ("snapshots", "amis")]
+    assert [at - one for one in cutoffs] == [timedelta(days=7), timedelta(days=30)]
+    (event,) = operator.events(agent_id)
+    assert (event["event_type"], event["severity"]) == ("cleanup_completed", "warning")
+    last = operator.agent(agent_id)["last_cleanup_at"]
+    assert datetime.fromisoformat(str(last)).replace(tzinfo=None) == at
+
+
+def test_times_go_without_a_zone_since_backends_choke_on_one(house: House) -> None:
+    house.world.operator.set_quirks(Quirks(naive_timestamps_only=True))
+    house.snapshot()
+    assert house.returned()["reported"] is True
+
+
+def test_a_lost_report_is_sent_with_the_next_runs(house: House) -> None:
+    first = house.snapshot()
+    house.world.operator.set_quirks(Quirks(database_down=True))
+    done = house.run()
+    assert done.returned["reported"] is False
+    assert done.returned["reports_waiting"] == 1
+    assert done.metrics["CleanupReportsWaiting"] == [1]
+    house.world.operator.set_quirks(Quirks())
+    second = house.snapshot()
+    assert house.returned()["reports_waiting"] == 0
+    assert [one["snapshots"]["deleted"] for one in house.reports()] == [[first], [second]]
+    assert house.world.aws.tables[TABLE].items == {}
+
+
+def test_a_run_that_dies_after_deleting_is_accounted_for_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    left = house.snapshot()
+    house.world.aws.policy.denied_ids.add(left)
+    _run_and_die(house, monkeypatch, long_ago=True)
+    assert snapshot in house.library.deleted
+    assert house.reports() == []
+    house.run()
+    died, alive = house.reports()
+    assert died["amis"]["deleted_amis"] == [image]
+    assert died["amis"]["deleted_snapshots"] == list(own)
+    assert died["snapshots"]["deleted"] == [snapshot]
+    assert alive["snapshots"]["deleted"] == []
+
+
+def _run_and_die(house: House, monkeypatch: pytest.MonkeyPatch, *, long_ago: bool) -> None:
+    """A run that is killed after its deletions; its time to be at work is over, or is not."""
+    with monkeypatch.context() as patch:
+        patch.setattr(cleanup_report.Reports, "close", _die)
+        if long_ago:
+            patch.setattr(cleanup_report, "SLACK", timedelta(days=-1))
+        with pytest.raises(KeyboardInterrupt):
+            house.run()
+
+
+def _die(*_: object) -> bool:
+    raise KeyboardInterrupt
+
+
+def test_while_a_run_is_at_work_another_deletes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.snapshot()
+    _run_and_die(house, monkeypatch, long_ago=False)
+    other = house.snapshot()
+    returned = house.returned()
+    assert returned["kept"]["deferred"] == 1
+    assert other in house.library.snapshots
+    assert house.world.aws.tables[TABLE].items  # the first one's intention is untouched
+
+
+def test_an_intention_that_cannot_be_settled_stops_deleting_and_is_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = house.snapshot()
+    _run_and_die(house, monkeypatch, long_ago=True)
+    other = house.snapshot()
+    refusal = house.world.aws.faults.add(
+        "DescribeSnapshots", faults.error("UnauthorizedOperation"), times=1
+    )
+    assert house.returned()["kept"]["deferred"] == 1
+    assert refusal.fired == 1
+    house.run()
+    deleted = [one["snapshots"]["deleted"] for one in house.reports()]
+    assert [ids for ids in deleted if ids] == [[first], [other]]
+
+
+def test_without_the_table_the_report_is_logged_in_full_and_sent(house: House) -> None:
+    snapshot = house.snapshot()
+    house.world.aws.faults.add("dynamodb:*", faults.error("AccessDeniedException"), times=None)
+    done = house.run()
+    (line,) = [one for one in done.lines if "report" in one]
+    assert line["report"]["snapshots"]["deleted"] == [snapshot]
+    assert "AccessDeniedException" in line["why"]
+    assert [one["snapshots"]["deleted"] for one in house.reports()] == [[snapshot]]
+
+
+def test_a_lost_answer_of_the_table_is_no_other_run(house: House) -> None:
+    snapshot = house.snapshot()
+    house.world.aws.faults.add("PutItem", faults.dropped(after_effect=True), times=1)
+    assert house.returned()["reported"] is True
+    assert house.library.deleted == [snapshot]
+
+
+def test_an_idle_run_reports_that_it_ran(house: House) -> None:
+    assert house.returned()["reported"] is True
+    (report,) = house.reports()
+    assert report["snapshots"]["deleted"] == report["amis"]["deleted_amis"] == []
+    assert house.world.aws.calls.count("PutItem") == 0

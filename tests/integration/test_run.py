@@ -1,0 +1,621 @@
+"""The whole handler: every outcome of contract section 2 reached for real, and what a run costs."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backend.quirks import Quirks
+from backend.service import ODD_IDS
+from tests.emulator.faults import error
+from tests.integration import checks
+from tests.integration.scripted import LIST, Exchange, ScriptedBackend
+from tests.integration.wiretap import Refusal, Request
+from tests.integration.world import (
+    MANAGED,
+    PARAMETER,
+    PAUSE,
+    TERMINATED,
+    WIRE_TIME,
+    Account,
+    World,
+    failure,
+    on_the_wire,
+    only,
+)
+
+
+@pytest.fixture
+def unknown() -> str:
+    """An id that EC2 never heard of."""
+    return f"i-{secrets.token_hex(8)}0"
+
+
+# Outcomes.
+
+
+def test_a_zombie_is_terminated_reported_and_audited(world: World) -> None:
+    (one,) = world.zombies(age_seconds=400)
+
+    done = world.run()
+
+    assert world.state(one) == "terminated"
+    assert checks.counts(done.returned) == {"listed": 1, "terminated": 1}
+    assert done.returned["auto_terminate_enabled"] is True
+    assert done.returned["dry_run"] is False
+    line = done.outcome(one)
+    (call,) = world.aws.calls.of("TerminateInstances")
+    assert line["ec2_request_id"] == call.request_id
+    assert (line["previous_state"], line["current_state"]) == ("running", "shutting-down")
+    assert line["reason"] == "zombie_timeout"
+    assert 400 <= only(done.metrics, "TimeToTerminate") < 460
+    row = world.row(one)
+    assert (row["instance_status"], row["termination_confirmed"]) == ("terminated", True)
+    assert world.events(one) == [TERMINATED]
+
+
+def test_times_go_over_the_wire_without_a_zone_in_utc_and_whole_seconds(world: World) -> None:
+    (ended,) = world.zombies()
+    (protected,) = world.zombies(protected=True)
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    world.run()
+
+    sent = {r.json()["instance_id"]: r.json() for r in world.wiretap.reports}
+    assert set(sent) == {ended, protected}
+    assert set(sent[ended]) == {"instance_id", "success", "error", "terminated_at"}
+    assert (sent[ended]["success"], sent[ended]["error"]) == (True, None)
+    told = sent[ended]["terminated_at"]
+    assert WIRE_TIME.fullmatch(told)
+    assert before <= datetime.fromisoformat(told).replace(tzinfo=UTC) <= datetime.now(UTC)
+    assert (sent[protected]["success"], sent[protected]["terminated_at"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "how", ["interrupt", "shut_down_inside"], ids=["taken by Spot", "shut down from inside"]
+)
+def test_what_ended_by_itself_is_already_gone(world: World, how: str) -> None:
+    (one,) = world.zombies()
+    getattr(world.aws.fleet, how)(one)
+
+    assert world.counts() == {"listed": 1, "already_gone": 1}
+    assert world.events(one) == [TERMINATED]
+    assert world.aws.calls.count("TerminateInstances") == 0
+
+
+def test_an_id_that_ec2_does_not_know_is_already_gone(world: World, unknown: str) -> None:
+    world.mark([unknown])
+
+    assert world.counts() == {"listed": 1, "already_gone": 1}
+    assert world.events(unknown) == [TERMINATED]
+    assert world.aws.calls.count("TerminateInstances") == 0
+
+
+def test_a_dry_run_plans_and_asks_ec2_but_ends_and_reports_nothing(world: World) -> None:
+    planned = world.zombies(3)
+    (refused,) = world.zombies(tags={**MANAGED, "DoNotTerminate": ""})
+    (denied,) = world.zombies()
+    world.aws.policy.denied_ids.add(denied)
+
+    done = world.run(DRY_RUN="true")
+
+    assert checks.counts(done.returned) == {"listed": 5, "planned": 3, "refused": 1, "failed": 1}
+    assert done.returned["dry_run"] is True
+    assert all(done.outcome(one)["outcome"] == "planned" for one in planned)
+    assert done.outcome(denied)["error_code"] == "UnauthorizedOperation"
+    assert len(world.aws.fleet.live) == 5
+    assert all(call.parameters["DryRun"] for call in world.aws.calls.of("TerminateInstances"))
+    assert world.wiretap.reports == []
+    assert world.counts() == {"listed": 5, "terminated": 3, "refused": 1, "failed": 1}, (
+        "the dry run left nothing behind"
+    )
+    assert world.state(refused) == world.state(denied) == "running"
+
+
+def test_with_confirmation_success_is_reported_only_once_ec2_shows_terminated(
+    world: World,
+) -> None:
+    world.aws.fleet.shutdown_seconds = 60
+    (one,) = world.zombies()
+    ended_at = on_the_wire(world.clock.now)
+
+    done = world.run(CONFIRM_TERMINATION="true")
+    assert checks.counts(done.returned) == {"listed": 1, "pending": 1}
+    assert done.outcome(one)["current_state"] == "shutting-down"
+    assert world.counts(CONFIRM_TERMINATION="true") == {"listed": 1, "pending": 1}
+    assert world.wiretap.reports == []
+
+    world.clock.advance(61)
+    assert world.counts(CONFIRM_TERMINATION="true") == {"listed": 1, "terminated": 1}
+    assert world.events(one) == [TERMINATED]
+    (report,) = world.wiretap.reports
+    assert report.json()["terminated_at"] == ended_at, "EC2's own time, not the report's"
+    assert world.aws.calls.count("TerminateInstances") == 1
+
+
+def test_without_confirmation_shutting_down_is_success_enough(world: World) -> None:
+    world.aws.fleet.shutdown_seconds = 60
+    (one,) = world.zombies()
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert world.state(one) == "shutting-down"
+
+
+def test_a_confirmed_replica_that_is_listed_again_is_replayed_not_reported(world: World) -> None:
+    world.operator.set_quirks(Quirks(confirmed_replicas_return=True))
+    (replica,) = world.launch(zone="us-east-1b")
+    world.operator.enable_manual_replica(world.agent_id, replica)
+    world.operator.disable_manual_replica(world.agent_id)
+    assert world.counts() == {"listed": 1, "terminated": 1}
+
+    for _ in range(2):
+        world.operator.age(world.agent_id, PAUSE)
+        done = world.run()
+        assert checks.counts(done.returned) == {"listed": 1, "replayed": 1}
+        assert "OldestWait" not in done.metrics, "nobody waits for it any more"
+    assert world.events(replica) == [TERMINATED]
+
+    world.aws.fleet.forget(replica)
+    assert world.counts() == {"listed": 1, "replayed": 1}, "nor when EC2 has forgotten it"
+    assert world.reported_once(replica)
+
+
+def test_after_the_window_a_success_is_reported_again(world: World) -> None:
+    world.operator.set_quirks(Quirks(confirmed_replicas_return=True))
+    (replica,) = world.launch(zone="us-east-1b")
+    world.operator.enable_manual_replica(world.agent_id, replica)
+    world.operator.disable_manual_replica(world.agent_id)
+    world.counts()
+    world.operator.age(world.agent_id, PAUSE)
+    for item in world.aws.tables["spot-cleanup-idempotency"].items.values():
+        item["expiration"] = {"N": "1"}
+
+    # A new execution environment: it remembers nothing itself.
+    assert world.counts(PROTECT_TAG="Other") == {"listed": 1, "terminated": 1}
+    assert world.events(replica) == [TERMINATED, TERMINATED]
+
+
+@pytest.mark.parametrize(
+    ("launch", "why"),
+    [
+        pytest.param({"tags": {}}, "required tag missing: ManagedBy=SpotOptimizer", id="no tag"),
+        pytest.param(
+            {"tags": {"ManagedBy": "Somebody"}},
+            "required tag missing: ManagedBy=SpotOptimizer",
+            id="other value",
+        ),
+        pytest.param(
+            {"tags": {**MANAGED, "DoNotTerminate": "false"}},
+            "protected by its tag DoNotTerminate",
+            id="protect tag, whatever its value",
+        ),
+        pytest.param(
+            {"asg": "web"},
+            "member of the Auto Scaling group web, which would replace it",
+            id="Auto Scaling member",
+        ),
+    ],
+)
+def test_a_guard_refuses_and_the_backend_is_told_why(
+    world: World, launch: dict[str, Any], why: str
+) -> None:
+    (guarded,) = world.zombies(**launch)
+    (other,) = world.zombies()
+
+    done = world.run()
+
+    assert checks.counts(done.returned) == {"listed": 2, "terminated": 1, "refused": 1}
+    assert world.state(guarded) == "running"
+    assert world.state(other) == "terminated"
+    assert done.outcome(guarded)["why"] == why
+    assert world.events(guarded) == [failure(why)]
+    assert world.row(guarded)["instance_status"] == "zombie"
+    asked = [c.parameters["InstanceIds"] for c in world.aws.calls.of("TerminateInstances")]
+    assert asked == [[other]]
+    assert world.counts() == {}, "the backend pauses it for five minutes"
+
+
+def test_a_failure_is_reported_with_ec2s_words_and_healed_when_its_cause_is_gone(
+    world: World,
+) -> None:
+    (one,) = world.zombies(protected=True)
+
+    done = world.run()
+
+    assert checks.counts(done.returned) == {"listed": 1, "failed": 1}
+    assert done.outcome(one)["error_code"] == "OperationNotPermitted"
+    ((event, said),) = world.events(one)
+    assert event == "instance_termination_failed"
+    assert said is not None
+    assert said.startswith(f"OperationNotPermitted: The instance '{one}' may not be terminated.")
+    assert world.counts() == {}, "the backend pauses it for five minutes"
+
+    world.aws.fleet.instances[one].protected = False
+    world.operator.age(world.agent_id, PAUSE)
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert world.reported_once(one)
+
+
+def test_a_lost_report_is_made_by_the_next_run_with_the_true_time(world: World) -> None:
+    (one,) = world.zombies()
+    ended_at = on_the_wire(world.clock.now)
+    world.wiretap.intercept = _refuse_reports
+    done = world.run()
+    assert checks.counts(done.returned) == {"listed": 1, "unreported": 1}
+    assert "InstancesTerminated" not in done.metrics, "not counted before it is acknowledged"
+    assert world.state(one) == "terminated"
+    assert world.events(one) == []
+
+    world.wiretap.intercept = lambda _: None
+    world.wiretap.clear()
+    world.clock.advance(1_200)
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert world.events(one) == [TERMINATED]
+    (report,) = world.wiretap.reports
+    assert report.json()["terminated_at"] == ended_at
+    assert world.aws.calls.count("TerminateInstances") == 1
+
+
+def test_a_lost_failure_report_keeps_its_outcome_and_the_next_run_tries_again(
+    world: World,
+) -> None:
+    (denied,) = world.zombies(protected=True)
+    (guarded,) = world.zombies(tags={})
+    world.wiretap.intercept = _refuse_reports
+    expected = {"listed": 2, "failed": 1, "refused": 1}
+    assert world.counts() == expected
+    world.wiretap.intercept = lambda _: None
+    assert world.counts() == expected
+    assert len(world.events(denied)) == len(world.events(guarded)) == 1
+
+
+def test_another_regions_zone_is_ignored_without_asking_ec2(world: World) -> None:
+    (one,) = world.launch()
+    world.mark([one], az="eu-west-1a")
+    assert world.counts() == {"listed": 1, "ignored": 1}
+    assert world.state(one) == "running"
+    assert world.aws.calls.count("DescribeInstances") == 0
+    assert world.events(one) == []
+
+
+def test_under_ignore_an_unknown_id_is_left_alone(world: World, unknown: str) -> None:
+    world.mark([unknown])
+    assert world.counts(MISSING_INSTANCE_POLICY="ignore") == {"listed": 1, "ignored": 1}
+    assert world.events(unknown) == []
+    assert world.row(unknown)["instance_status"] == "zombie"
+
+
+def test_under_verify_only_what_lived_in_this_account_counts_as_gone(
+    world: World, unknown: str
+) -> None:
+    (ours,) = world.zombies()
+    world.aws.fleet.forget(ours)
+    world.mark([unknown])
+
+    done = world.run(MISSING_INSTANCE_POLICY="verify")
+
+    assert checks.counts(done.returned) == {"listed": 2, "already_gone": 1, "ignored": 1}
+    assert done.outcome(unknown)["outcome"] == "ignored"
+    assert world.events(ours) == [TERMINATED]
+    assert world.events(unknown) == []
+
+
+def test_the_longest_waiting_come_first_and_the_rest_is_deferred(world: World) -> None:
+    by_age = {age: world.zombies(age_seconds=age)[0] for age in (310, 900, 500, 700, 400)}
+
+    done = world.run(MAX_TERMINATIONS_PER_RUN="2")
+
+    assert checks.counts(done.returned) == {"listed": 5, "terminated": 2, "deferred": 3}
+    assert {age for age, one in by_age.items() if world.state(one) == "terminated"} == {900, 700}
+    assert only(done.metrics, "OldestWait") == pytest.approx(900, abs=30)
+    assert world.counts(MAX_TERMINATIONS_PER_RUN="2") == {
+        "listed": 3,
+        "terminated": 2,
+        "deferred": 1,
+    }
+    assert world.counts(MAX_TERMINATIONS_PER_RUN="2") == {"listed": 1, "terminated": 1}
+    assert all(world.reported_once(one) for one in by_age.values())
+
+
+def test_the_operators_own_switch_defers_everything(world: World) -> None:
+    (one,) = world.zombies()
+    done = world.run(AUTO_TERMINATE_ENABLED="false")
+    assert checks.counts(done.returned) == {"listed": 1, "deferred": 1}
+    assert done.returned["auto_terminate_enabled"] is False
+    assert world.state(one) == "running"
+    assert world.aws.calls.count("DescribeInstances") == 0
+    assert world.events(one) == []
+
+
+@pytest.mark.parametrize("off", [False, 0])
+def test_a_backend_that_is_switched_off_but_lists_all_the_same_is_not_obeyed(
+    account: Account, scripted: ScriptedBackend, off: Any
+) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    scripted.enabled = off
+    done = account.run()
+    assert checks.counts(done.returned) == {"listed": 1, "deferred": 1}
+    assert done.returned["auto_terminate_enabled"] is False
+    assert account.state(one) == "running"
+    assert scripted.reports == []
+
+
+def test_odd_entries_are_invalid_and_stop_nobody(world: World) -> None:
+    world.operator.set_quirks(Quirks(odd_entries=True))
+    ids = world.zombies(2)
+    assert world.counts() == {
+        "listed": 2 + len(ODD_IDS),
+        "terminated": 2,
+        "invalid": len(ODD_IDS),
+    }
+    assert all(world.reported_once(one) for one in ids)
+
+
+def test_a_second_entry_for_an_id_is_invalid_and_it_is_reported_once(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    (one,) = account.launch()
+    scripted.mark(one)
+    scripted.extra = [{**scripted.marked[one], "reason": "replica_terminated"}, 7, None, [], {}]
+    assert account.counts() == {"listed": 6, "terminated": 1, "invalid": 5}
+    assert [report["instance_id"] for report in scripted.reports] == [one]
+
+
+def test_every_outcome_in_one_run_adds_up(world: World, unknown: str) -> None:
+    """`run` checks that listed is the sum, and that metrics and log lines agree with it."""
+    world.aws.fleet.shutdown_seconds = 60
+    world.operator.set_quirks(Quirks(odd_entries=False))
+    world.zombies(2, age_seconds=900)
+    world.zombies(tags={})
+    world.zombies(protected=True, zone="us-east-1b", age_seconds=900)
+    world.zombies(age_seconds=310)
+    world.mark([unknown])
+    world.mark([f"{unknown[:-1]}1", f"not-an-id-{unknown}"], az="eu-west-1b")
+    assert world.counts(CONFIRM_TERMINATION="true", MAX_TERMINATIONS_PER_RUN="3") == {
+        "listed": 8,
+        "pending": 2,
+        "refused": 1,
+        "failed": 1,
+        "deferred": 1,
+        "already_gone": 1,
+        "ignored": 1,
+        "invalid": 1,
+    }
+
+
+# What a run costs, and what it goes by.
+
+
+def test_an_idle_run_makes_one_call_to_the_backend_and_none_to_aws(world: World) -> None:
+    world.run()
+    assert [call.operation for call in world.aws.calls] == ["GetParameter"], "the cold one"
+    world.aws.calls.clear()
+    world.wiretap.clear()
+
+    done = world.run()
+
+    assert [(r.method, r.call) for r in world.wiretap.requests] == [
+        ("GET", "instances-to-terminate")
+    ]
+    assert len(world.aws.calls) == 0
+    assert done.emf == [], "custom metrics are billed by the hour in which they are sent"
+
+
+def test_an_events_agent_stands_in_for_the_environments(world: World) -> None:
+    world.zombies()
+    other = world.operator.create_agent(world.client.client_id)
+    (theirs,) = world.launch()
+    world.operator.enable_manual_replica(other, theirs)
+    world.operator.disable_manual_replica(other)
+    world.operator.set_auto_terminate(world.agent_id, enabled=False)
+
+    done = world.run({"agent_id": other})
+
+    assert world.state(theirs) == "terminated"
+    assert done.outcome(theirs)["agent_id"] == other
+    assert {line["agent_id"] for line in done.emf} == {other}
+    assert {r.path.split("/")[3] for r in world.wiretap.requests} == {other}
+    assert done.returned["auto_terminate_enabled"] is True, "the event's agent is on"
+    assert world.operator.events(world.agent_id) == []
+
+
+def test_reports_share_a_few_connections_and_no_more_are_under_way_than_told(
+    world: World,
+) -> None:
+    world.operator.set_quirks(Quirks(latency_seconds=0.03))
+    world.zombies(40)
+
+    assert world.counts(BACKEND_CONCURRENCY="4") == {"listed": 40, "terminated": 40}
+
+    assert len(world.wiretap.reports) == 40
+    assert 2 <= world.wiretap.most_at_once <= 4
+    assert len({r.connection for r in world.wiretap.requests}) <= 4
+
+
+def test_a_backend_that_bears_as_many_requests_as_told_loses_no_report(world: World) -> None:
+    world.operator.set_quirks(Quirks(latency_seconds=0.02, pool_limit=8))
+    world.zombies(120)
+    done = world.run()
+    assert checks.counts(done.returned) == {"listed": 120, "terminated": 120}
+    assert len(world.wiretap.reports) == 120, "none had to be repeated"
+    assert len(done.metrics["TimeToTerminate"]) == 120, "none is lost in CloudWatch's limits"
+
+
+def test_a_long_list_is_looked_up_200_a_call_and_terminated_in_one(world: World) -> None:
+    world.zombies(401)
+    assert world.counts(DRY_RUN="true") == {"listed": 401, "planned": 401}
+    sizes = [
+        len(call.parameters["Filters"][0]["Values"])
+        for call in world.aws.calls.of("DescribeInstances")
+    ]
+    assert sorted(sizes) == [1, 200, 200]
+    assert world.aws.calls.count("TerminateInstances") == 1
+
+
+# The token.
+
+
+def test_a_rotated_token_costs_no_failed_run_and_one_look_into_ssm(world: World) -> None:
+    world.run()
+    (one,) = world.zombies()
+    world.give(world.operator.rotate_token(world.client.client_id))
+    world.aws.calls.clear()
+    world.wiretap.clear()
+
+    assert world.counts() == {"listed": 1, "terminated": 1}
+
+    assert world.reported_once(one)
+    assert world.aws.calls.count("GetParameter") == 1
+    assert len(world.wiretap.lists) == 2
+    world.run()
+    assert world.aws.calls.count("GetParameter") == 1, "the new token is kept"
+
+
+def test_a_token_that_is_rotated_between_list_and_reports_loses_no_report(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    ids = account.launch(12)
+    scripted.mark(*ids)
+    scripted.meets(LIST, lambda exchange: rotate(exchange, scripted, account))
+
+    assert account.counts() == {"listed": 12, "terminated": 12}
+
+    assert [scripted.successes(one) for one in ids] == [1] * 12
+    assert account.aws.calls.count("GetParameter") == 2, "the cold one, and once for all reports"
+
+
+def test_a_rotated_token_that_ssm_does_not_give_costs_the_reports_not_the_run(
+    account: Account, scripted: ScriptedBackend
+) -> None:
+    ids = account.launch(3)
+    scripted.mark(*ids)
+    scripted.meets(LIST, lambda exchange: rotate(exchange, scripted, account))
+    account.aws.faults.add("GetParameter", error("AccessDeniedException"), nth=2, times=None)
+
+    done = account.run()
+
+    assert checks.counts(done.returned) == {"listed": 3, "unreported": 3}
+    assert account.aws.fleet.live == []
+    assert any("AccessDeniedException" in done.outcome(one)["why"] for one in ids)
+
+    account.aws.faults.clear()
+    assert account.counts() == {"listed": 3, "terminated": 3}
+    assert [scripted.successes(one) for one in ids] == [1] * 3
+
+
+def rotate(exchange: Exchange, scripted: ScriptedBackend, account: Account) -> None:
+    """List as ever, and take no more of the token by which it was asked for."""
+    exchange.genuine()
+    scripted.token = "the-next-token-71aa"
+    account.give(scripted.token)
+
+
+def test_a_wrong_token_fails_the_run_and_says_what_to_do(world: World) -> None:
+    (one,) = world.zombies()
+    world.give("not-the-token-of-anybody")
+
+    world.fails(r"HTTP 401 \(the client token is not accepted: put the right one into the SSM")
+
+    assert world.state(one) == "running"
+    assert len(world.wiretap.lists) == 1, "the same token is not tried twice"
+    assert world.aws.calls.count("GetParameter") == 2
+
+
+def test_a_token_from_the_environment_needs_no_ssm(world: World) -> None:
+    (one,) = world.zombies()
+    assert world.counts(CLIENT_TOKEN=world.client.token, CLIENT_TOKEN_PARAMETER="") == {
+        "listed": 1,
+        "terminated": 1,
+    }
+    assert world.reported_once(one)
+    assert world.aws.calls.count("GetParameter") == 0
+
+
+def test_a_token_with_a_newline_at_its_end_works_all_the_same(world: World) -> None:
+    world.aws.parameters[PARAMETER] = f"{world.client.token}\n"
+    (one,) = world.zombies()
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert world.reported_once(one)
+
+
+# The backend as it really is.
+
+
+def test_all_eight_quirks_at_once_are_lived_with(lonely_world: World) -> None:
+    world = lonely_world
+    quirks = Quirks(
+        naive_timestamps_only=True,
+        integer_booleans=True,
+        foreign_zombies=True,
+        confirmed_replicas_return=True,
+        report_moves_clock=True,
+        odd_entries=True,
+        pool_limit=8,
+    )
+    tenant = world.operator.create_client("somebody else")
+    their_agent = world.operator.create_agent(tenant.client_id)
+    theirs = "i-0feedfacefeedface"
+    world.operator.add_zombies(their_agent, [theirs], age_seconds=4_000)
+    ours = world.zombies(20)
+    (protected,) = world.zombies(protected=True, zone="us-east-1c")
+    (replica,) = world.launch(zone="us-east-1b")
+    world.operator.enable_manual_replica(world.agent_id, replica)
+    world.operator.disable_manual_replica(world.agent_id)
+    verify = "verify"
+    odd = len(ODD_IDS)
+
+    world.operator.set_quirks(Quirks(database_down=True))
+    world.fails(r"HTTP 500 .*Can't connect to MySQL server", MISSING_INSTANCE_POLICY=verify)
+
+    world.operator.set_quirks(quirks)
+    assert world.counts(MISSING_INSTANCE_POLICY=verify) == {
+        "listed": 23 + odd,
+        "terminated": 21,
+        "failed": 1,
+        "ignored": 1,
+        "invalid": odd,
+    }
+    world.aws.fleet.instances[protected].protected = False
+    world.operator.age(world.agent_id, PAUSE)
+    assert world.counts(MISSING_INSTANCE_POLICY=verify) == {
+        "listed": 3 + odd,
+        "terminated": 1,
+        "replayed": 1,
+        "ignored": 1,
+        "invalid": odd,
+    }
+    world.operator.age(world.agent_id, PAUSE)
+    assert world.counts(MISSING_INSTANCE_POLICY=verify) == {
+        "listed": 2 + odd,
+        "replayed": 1,
+        "ignored": 1,
+        "invalid": odd,
+    }
+    assert all(world.reported_once(one) for one in [*ours, protected, replica])
+    (their_row,) = world.operator.instances(their_agent)
+    assert their_row["instance_status"] == "zombie", "it runs on, and its own agent will see it"
+    assert their_row["termination_attempted_at"] is None
+
+
+def test_an_instance_that_ended_hours_ago_is_reported_with_its_own_time(world: World) -> None:
+    (one,) = world.zombies()
+    world.aws.fleet.terminate(one)
+    ended_at = world.clock.now
+    world.clock.advance(3_000)
+
+    done = world.run()
+
+    assert checks.counts(done.returned) == {"listed": 1, "terminated": 1}
+    (report,) = world.wiretap.reports
+    assert report.json()["terminated_at"] == on_the_wire(ended_at)
+    stored = datetime.fromisoformat(world.row(one)["terminated_at"])
+    assert stored.replace(tzinfo=UTC) - ended_at < timedelta(seconds=1)
+
+
+def _refuse_reports(request: Request) -> Refusal | None:
+    if request.call != "termination-report":
+        return None
+    return 404, {"error": "Agent not found"}
