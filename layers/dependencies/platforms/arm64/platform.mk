@@ -1,0 +1,2 @@
+# The name that wheels give to Lambda's arm64.
+MACHINE := aarch64

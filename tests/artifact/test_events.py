@@ -1,0 +1,108 @@
+"""The built function, under AWS's runtime, with every file of events/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.artifact.conftest import AGENTS, House
+
+EVENTS = Path(__file__).resolve().parents[2] / "events"
+# env.json is no event: it is for `sam local invoke --env-vars`.
+FILES = sorted(path.name for path in EVENTS.glob("*.json") if path.name != "env.json")
+
+pytestmark = pytest.mark.artifact
+
+
+def read(name: str) -> Any:
+    return json.loads((EVENTS / name).read_text())
+
+
+def test_the_readme_names_every_event() -> None:
+    text = (EVENTS / "README.md").read_text()
+    assert [name for name in FILES if f"| `{name}` |" in text] == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_event_terminates_what_the_backend_lists(house: House, name: str) -> None:
+    invoke_and_check(house, name)
+
+
+def test_the_schedule_s_event_does_so_on_either_database(house_on_each_database: House) -> None:
+    invoke_and_check(house_on_each_database, "schedule.json")
+
+
+def invoke_and_check(house: House, name: str) -> None:
+    event = read(name)
+    agent = event.get("agent_id", AGENTS[0])
+    zombies = house.zombies()
+    replicas = {each: house.replica(each) for each in AGENTS}
+    meant = sorted([*zombies, replicas.pop(agent)])
+
+    with house.function() as function:
+        result = function.invoke(event)
+        assert function.init_ms is not None
+
+    assert result.ok, result.error_message
+    assert (result.payload["listed"], result.payload["terminated"]) == (3, 3)
+    assert house.states(meant) == {"terminated"}
+    assert house.states(replicas.values()) == {"running"}
+    assert sorted(house.reported(AGENTS[0]) + house.reported(AGENTS[1])) == meant
+
+
+def test_a_warm_environment_goes_on_with_the_next_run(house: House) -> None:
+    with house.function() as function:
+        first = house.zombies()
+        assert function.invoke({}).payload["terminated"] == 2
+        assert function.invoke({}).payload["listed"] == 0
+        second = house.zombies(count=1)
+        assert function.invoke({}).payload["terminated"] == 1
+        assert function.cold_starts == 1
+    assert house.reported() == sorted(first + second)
+
+
+def test_every_line_is_json_and_none_tells_the_token(house: House) -> None:
+    ids = house.zombies()
+    with house.function({"POWERTOOLS_LOG_LEVEL": "DEBUG"}) as function:
+        result = function.invoke({})
+        logs = function.logs
+    assert house.stack.client.token not in logs
+    own = [line for line in result.logs.splitlines() if line.startswith("{")]
+    assert len(own) == len(result.log_records)
+    outcomes = [r for r in result.log_records if r.get("outcome") == "terminated"]
+    assert sorted(r["instance_id"] for r in outcomes) == sorted(ids)
+    metrics = [r for r in result.log_records if "_aws" in r and "InstancesTerminated" in r]
+    assert [m["InstancesTerminated"] for m in metrics] == [[2.0]]
+    assert (metrics[0]["service"], metrics[0]["agent_id"]) == ("spot-cleanup", AGENTS[0])
+
+
+def test_a_bad_environment_is_one_error_that_names_every_bad_variable(house: House) -> None:
+    house.zombies()
+    bad = {
+        "SERVER_URL": "http://backend.example.com",
+        "CLIENT_TOKEN_PARAMETER": "",
+        "IDEMPOTENCY_TABLE": "",
+        "DRY_RUN": "perhaps",
+        "MAX_FLEET_PERCENT": "101",
+        "REQUIRED_TAGS": "ManagedBy",
+        "MISSING_INSTANCE_POLICY": "guess",
+    }
+    with house.function(bad) as function:
+        result = function.invoke({})
+    assert result.error_type == "SettingsError"
+    assert result.error_message is not None
+    assert [name for name in bad if name not in result.error_message] == []
+    assert "AGENT_ID" not in result.error_message
+    assert house.reported() == []
+
+
+def test_a_dry_run_changes_nothing(house: House) -> None:
+    ids = house.zombies()
+    with house.function({"DRY_RUN": "true"}) as function:
+        result = function.invoke(read("schedule.json"))
+    assert (result.payload["planned"], result.payload["terminated"]) == (2, 0)
+    assert house.states(ids) == {"running"}
+    assert house.reported() == []

@@ -1,0 +1,149 @@
+"""How the function is set up: its environment above all."""
+
+import re
+from importlib import import_module
+
+import pytest
+
+from handler.settings import ENVIRONMENT_VARIABLES, Settings
+from tests.template.stack import BadParameterError, Stack, source, transformed
+
+# Lambda sets the one; the other is for local runs, a secret that must not stand in a template.
+NOT_IN_THE_TEMPLATE = {"AWS_REGION", "CLIENT_TOKEN"}
+# Read by the housekeeping function alone: see test_housekeeping.py.
+HOUSEKEEPING = {
+    "CLEANUP_AMIS_OLDER_THAN_DAYS",
+    "CLEANUP_SNAPSHOTS_OLDER_THAN_DAYS",
+    "KEEP_LATEST_AMIS",
+    "KEEP_LATEST_SNAPSHOTS",
+    "MAX_DELETIONS_PER_RUN",
+}
+TERMINATION = ENVIRONMENT_VARIABLES - NOT_IN_THE_TEMPLATE - HOUSEKEEPING
+
+
+def camel(variable: str) -> str:
+    return "".join(word.capitalize() for word in variable.split("_"))
+
+
+def test_the_template_sets_every_variable_that_the_settings_read() -> None:
+    assert Stack.of().environment().keys() == TERMINATION
+
+
+def test_every_variable_has_a_parameter_of_its_name() -> None:
+    parameters = source()["Parameters"].keys()
+    without = {v for v in Stack.of().environment() if camel(v) not in parameters}
+    # The table is the stack's own; the level is also Lambda's, so the parameter has no brand.
+    assert without == {"IDEMPOTENCY_TABLE", "POWERTOOLS_LOG_LEVEL"}
+
+
+@pytest.mark.parametrize("variable", sorted(TERMINATION))
+def test_a_parameter_reaches_its_variable(variable: str) -> None:
+    if variable == "IDEMPOTENCY_TABLE":
+        assert Stack.of().environment()[variable] == "spot-cleanup/IdempotencyTable"
+        return
+    name = "LogLevel" if variable == "POWERTOOLS_LOG_LEVEL" else camel(variable)
+    declared = source()["Parameters"][name]
+    values = [str(value) for value in declared.get("AllowedValues", [])]
+    other = {
+        "BackendConcurrency": "9",
+        "RequiredTags": "ManagedBy=Other,Env=test",
+        "ServerUrl": "https://other.example.com/base",
+    }.get(name, "77")
+    value = values[-1] if values else other
+    assert Stack.of(**{name: value}).environment()[variable] == value
+
+
+def test_the_settings_accept_the_template_s_defaults() -> None:
+    """And where both have a default, it is the same one."""
+    environment = {**Stack.of().environment(), "AWS_REGION": "eu-west-1"}
+    settings = Settings.read(environment, {})
+    required = {
+        name: environment[name]
+        for name in (
+            "AWS_REGION",
+            "AGENT_ID",
+            "SERVER_URL",
+            "CLIENT_TOKEN_PARAMETER",
+            "IDEMPOTENCY_TABLE",
+        )
+    }
+    assert settings == Settings.read(required, {})
+
+
+def test_the_handler_is_where_the_template_says() -> None:
+    module, name = Stack.of().properties("TerminationFunction")["Handler"].rsplit(".", 1)
+    assert callable(getattr(import_module(module), name))
+
+
+@pytest.mark.parametrize(("given", "reserved"), [("1", "1"), ("3", "3"), ("0", None)])
+def test_concurrency_is_reserved_unless_the_account_is_too_small(
+    given: str, reserved: str | None
+) -> None:
+    function = Stack.of(ReservedConcurrency=given).properties("TerminationFunction")
+    assert function.get("ReservedConcurrentExecutions") == reserved
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_function_and_layer_are_of_one_architecture(architecture: str) -> None:
+    stack = Stack.of(Architecture=architecture)
+    function = stack.properties("TerminationFunction")
+    layer = stack.one("AWS::Lambda::LayerVersion")
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == layer["CompatibleArchitectures"] == [architecture]
+    metadata = source()["Resources"]["DependenciesLayer"]["Metadata"]
+    assert metadata["BuildArchitecture"] == {"Ref": "Architecture"}
+
+
+def test_arm64_is_the_default() -> None:
+    assert Stack.of().properties("TerminationFunction")["Architectures"] == ["arm64"]
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_lambda_and_powertools_log_at_one_level_to_a_group_with_an_end(level: str) -> None:
+    stack = Stack.of(LogLevel=level, LogRetentionDays="30")
+    function = stack.properties("TerminationFunction")
+    assert function["LoggingConfig"] == {
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": level,
+        "LogGroup": "spot-cleanup/TerminationLogGroup",
+    }
+    assert stack.environment()["POWERTOOLS_LOG_LEVEL"] == level
+    assert stack.properties("TerminationLogGroup")["RetentionInDays"] == "30"
+
+
+def test_the_audit_trail_cannot_be_switched_off_by_the_log_level() -> None:
+    with pytest.raises(BadParameterError):
+        Stack.of(LogLevel="ERROR")
+
+
+def test_the_function_is_in_a_vpc_only_where_subnets_are_given() -> None:
+    assert "VpcConfig" not in Stack.of().properties("TerminationFunction")
+    inside = Stack.of(VpcSubnetIds="subnet-0a,subnet-0b", VpcSecurityGroupIds="sg-0c")
+    assert inside.properties("TerminationFunction")["VpcConfig"] == {
+        "SubnetIds": ["subnet-0a", "subnet-0b"],
+        "SecurityGroupIds": ["sg-0c"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "holds"),
+    [("", "", True), ("subnet-0a", "sg-0c", True), ("subnet-0a", "", False), ("", "sg-0c", False)],
+)
+def test_subnets_and_security_groups_come_together(subnets: str, groups: str, holds: bool) -> None:
+    stack = Stack.of(VpcSubnetIds=subnets, VpcSecurityGroupIds=groups)
+    assert stack.rule_holds("SubnetsAndSecurityGroupsTogether") is holds
+
+
+def test_the_table_is_what_powertools_expects() -> None:
+    table = Stack.of().one("AWS::DynamoDB::Table")
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiration", "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_no_secret_is_a_parameter() -> None:
+    named = [name for name in transformed()["Parameters"] if re.search("Secret|Password", name)]
+    assert not named
+    assert "ClientToken" not in transformed()["Parameters"]

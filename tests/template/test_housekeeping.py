@@ -1,0 +1,203 @@
+"""The second function: off until it is turned on, and with a role of its own."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+
+from handler.settings import ENVIRONMENT_VARIABLES, Settings
+from tests.support.iam import Request, is_allowed
+from tests.template.stack import ACCOUNT, ROOT, BadParameterError, Stack
+from tests.template.test_names import NAMES, names
+from tests.template.test_roles import HERE, OURS, PARAMETER, REGION, TABLE, VIA_SSM, tag
+
+ON = {"HousekeepingEnabled": "true"}
+IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1234567890abcdef0"
+SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1234567890abcdef0"
+LOG_STREAM = "arn:of:spot-cleanup/HousekeepingLogGroup:log-stream:2025/11/25"
+OTHER_PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden-ami"
+LOOKS = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeLaunchConfigurations",
+    "ec2:DescribeImageReferences",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLockedSnapshots",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeSpotInstanceRequests",
+    "ec2:DescribeVolumes",
+    "imagebuilder:ListImageRecipes",
+    "rbin:ListRules",
+    "ssm:DescribeParameters",
+]
+ALLOWED = [
+    *(Request(action, context=HERE) for action in LOOKS),
+    Request("ec2:DeregisterImage", IMAGE, OURS),
+    Request("ec2:DeleteSnapshot", SNAPSHOT, OURS),
+    Request("ssm:GetParameters", OTHER_PARAMETER, HERE),
+    Request("ssm:GetParameter", PARAMETER, HERE),
+    Request("dynamodb:GetItem", TABLE, HERE),
+    Request("dynamodb:PutItem", TABLE, HERE),
+    Request("dynamodb:DeleteItem", TABLE, HERE),
+    Request("logs:PutLogEvents", LOG_STREAM, HERE),
+    Request("sqs:SendMessage", "arn:of:spot-cleanup/FailedRunsQueue", HERE),
+]
+DENIED = [
+    Request("ec2:DeregisterImage", IMAGE, HERE),
+    Request("ec2:DeregisterImage", IMAGE, HERE | tag(ManagedBy="Terraform")),
+    Request("ec2:DeregisterImage", IMAGE, OURS | tag(DoNotTerminate="")),
+    Request("ec2:DeregisterImage", IMAGE.replace(REGION, "us-east-1"), OURS),
+    Request("ec2:DeleteSnapshot", SNAPSHOT, HERE),
+    Request("ec2:DeleteSnapshot", SNAPSHOT, OURS | tag(DoNotTerminate="x")),
+    Request("ec2:DisableImageDeregistrationProtection", IMAGE, OURS),
+    Request("ec2:UnlockSnapshot", SNAPSHOT, OURS),
+    Request("ec2:CreateTags", IMAGE, OURS),
+    Request("ec2:DeleteVolume", "*", OURS),
+    Request("ec2:TerminateInstances", "*", OURS),
+    Request("ssm:PutParameter", OTHER_PARAMETER, HERE),
+    Request("ssm:GetParameter", OTHER_PARAMETER, HERE),
+    Request("ssm:GetParameters", OTHER_PARAMETER.replace(ACCOUNT, "999999999999"), HERE),
+    Request("rbin:DeleteRule", "*", HERE),
+    Request("dynamodb:Scan", TABLE, HERE),
+    Request("iam:PassRole", "*", HERE),
+]
+
+
+def named(request: Request) -> str:
+    tags = " ".join(map("=".join, request.context.items()))
+    return f"{request.action} {request.resource.rsplit(':', 1)[-1]} {tags}"
+
+
+def policies(**parameters: str) -> list[dict[str, object]]:
+    return Stack.of(region=REGION, **{**ON, **parameters}).policies("HousekeepingRole")
+
+
+def test_it_is_off_by_default_and_nothing_of_it_is_there() -> None:
+    assert not [name for name in Stack.of().resources if "Housekeeping" in name]
+    assert [name for name in Stack.of(**ON).resources if "Housekeeping" in name]
+
+
+@pytest.mark.parametrize(
+    ("enabled", "dry_run", "told"),
+    [
+        ("true", "false", "false"),
+        ("true", "true", "true"),
+        ("dry-run", "false", "true"),
+        ("dry-run", "true", "true"),
+    ],
+)
+def test_it_can_be_tried_without_stopping_the_terminations(
+    enabled: str, dry_run: str, told: str
+) -> None:
+    stack = Stack.of(HousekeepingEnabled=enabled, DryRun=dry_run)
+    assert stack.environment("HousekeepingFunction")["DRY_RUN"] == told
+    assert stack.environment()["DRY_RUN"] == dry_run
+
+
+def test_the_settings_accept_its_environment_and_have_the_same_defaults() -> None:
+    environment = Stack.of(**ON).environment("HousekeepingFunction")
+    assert environment.keys() <= ENVIRONMENT_VARIABLES
+    settings = Settings.read({**environment, "AWS_REGION": REGION}, {})
+    bare = {
+        name: environment[name]
+        for name in ("AGENT_ID", "SERVER_URL", "CLIENT_TOKEN_PARAMETER", "IDEMPOTENCY_TABLE")
+    }
+    assert settings == Settings.read({**bare, "AWS_REGION": REGION}, {})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "variable"),
+    [
+        ("CleanupAmisOlderThanDays", "CLEANUP_AMIS_OLDER_THAN_DAYS"),
+        ("CleanupSnapshotsOlderThanDays", "CLEANUP_SNAPSHOTS_OLDER_THAN_DAYS"),
+        ("KeepLatestAmis", "KEEP_LATEST_AMIS"),
+        ("KeepLatestSnapshots", "KEEP_LATEST_SNAPSHOTS"),
+        ("MaxDeletionsPerRun", "MAX_DELETIONS_PER_RUN"),
+        ("RequiredTags", "REQUIRED_TAGS"),
+        ("ProtectTag", "PROTECT_TAG"),
+    ],
+)
+def test_a_parameter_reaches_its_variable(parameter: str, variable: str) -> None:
+    value = "ManagedBy=Other" if parameter == "RequiredTags" else "77"
+    stack = Stack.of(**ON, **{parameter: value})
+    assert stack.environment("HousekeepingFunction")[variable] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HousekeepingEnabled", "yes"),
+        ("CleanupAmisOlderThanDays", "0"),
+        ("KeepLatestAmis", "-1"),
+        ("MaxDeletionsPerRun", "0"),
+        ("MaxDeletionsPerRun", "1001"),
+    ],
+)
+def test_a_bad_value_is_refused(name: str, value: str) -> None:
+    with pytest.raises(BadParameterError):
+        Stack.of(**{name: value})
+
+
+def test_the_handler_is_where_the_template_says() -> None:
+    module, name = Stack.of(**ON).properties("HousekeepingFunction")["Handler"].rsplit(".", 1)
+    assert callable(getattr(import_module(module), name))
+
+
+def test_it_runs_every_hour_under_a_name_of_its_own_and_is_not_repeated() -> None:
+    stack = Stack.of("mine", AgentId="agent-1", **ON)
+    (schedule,) = [
+        one
+        for one in stack.of_type("AWS::Scheduler::Schedule").values()
+        if one["Name"] == "mine-housekeeping"
+    ]
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert schedule["GroupName"] == "mine/ScheduleGroup"
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    sent = json.loads(schedule["Target"]["Input"])
+    assert json.loads((ROOT / "events" / "housekeeping.json").read_text()) == sent
+    assert stack.properties("HousekeepingFunction")["Timeout"] < 3600
+
+
+def test_two_stacks_share_no_name_with_it_either() -> None:
+    first, second = names(Stack.of("first", **ON)), names(Stack.of("second", **ON))
+    assert first.isdisjoint(second)
+    assert {r["Type"] for r in Stack.of(**ON).resources.values()} >= {"AWS::Lambda::Function"}
+    assert "AWS::Scheduler::Schedule" in NAMES
+
+
+@pytest.mark.parametrize("logical_id", ["HousekeepingFunction", "HousekeepingRole"])
+def test_it_tells_whose_it_is(logical_id: str) -> None:
+    tags = Stack.of(AgentId="agent-3", **ON).properties(logical_id)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags}["Agent"] == "agent-3"
+
+
+@pytest.mark.parametrize("request_", ALLOWED, ids=named)
+def test_the_function_may(request_: Request) -> None:
+    assert is_allowed(policies(), request_)
+
+
+@pytest.mark.parametrize("request_", DENIED, ids=named)
+def test_the_function_may_not(request_: Request) -> None:
+    assert not is_allowed(policies(), request_)
+
+
+def test_no_other_secret_is_decrypted_though_the_default_key_would() -> None:
+    """As if the key itself allowed it: AWS's key for SSM does, for the whole account."""
+    generous = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}],
+    }
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/aws-ssm"
+    other = VIA_SSM | {"kms:EncryptionContext:PARAMETER_ARN": OTHER_PARAMETER}
+    assert is_allowed([*policies(), generous], Request("kms:Decrypt", key, HERE | VIA_SSM))
+    assert not is_allowed([*policies(), generous], Request("kms:Decrypt", key, HERE | other))
+
+
+def test_the_schedule_may_start_it_once_it_is_there() -> None:
+    mine = Request("lambda:InvokeFunction", "arn:of:spot-cleanup/HousekeepingFunction")
+    assert is_allowed(Stack.of(**ON).policies("ScheduleRole"), mine)
+    assert not is_allowed(Stack.of().policies("ScheduleRole"), mine)

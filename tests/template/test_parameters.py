@@ -1,0 +1,79 @@
+"""Wrong parameters are caught before anything is created."""
+
+import json
+
+import pytest
+
+from tests.template.stack import BadParameterError, Stack, source
+
+PARAMETERS = sorted(source()["Parameters"])
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_is_described_used_and_in_a_group_of_the_console(name: str) -> None:
+    template = {**source(), "Parameters": {}, "Metadata": {}}
+    assert source()["Parameters"][name]["Description"]
+    text = json.dumps(template)
+    assert f'"{name}"' in text or f"${{{name}}}" in text
+    interface = source()["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [p for group in interface["ParameterGroups"] for p in group["Parameters"]]
+    assert grouped.count(name) == 1
+    assert len(grouped) == len(PARAMETERS)
+
+
+BAD = [
+    ("AgentId", ""),
+    ("AgentId", 'a"b'),
+    ("AgentId", "a b"),
+    ("ServerUrl", "http://backend.example.com"),
+    ("ServerUrl", "https://user:password@backend.example.com"),
+    ("ServerUrl", "https://backend.example.com/?q=1"),
+    ("ServerUrl", "backend.example.com"),
+    ("ClientTokenParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/token"),
+    ("ClientTokenParameter", "//token"),
+    ("ClientTokenParameter", "*"),
+    ("TokenKmsKeyArn", "alias/aws/ssm"),
+    ("TokenKmsKeyArn", "*"),
+    ("RequiredTags", ""),
+    ("RequiredTags", "Env=prod"),
+    ("RequiredTags", "ManagedBy="),
+    ("RequiredTags", "ManagedBy=*"),
+    ("RequiredTags", "ManagedBy=${aws:username}"),
+    ("RequiredTags", "ManagedBy=SpotOptimizer,Env"),
+    ("ProtectTag", ""),
+    ("MissingInstancePolicy", "report"),
+    ("AsgMembers", "terminate"),
+    ("DryRun", "yes"),
+    ("MaxFleetPercent", "101"),
+    ("MaxFleetPercent", "0"),
+    ("MaxTerminationsPerRun", "0"),
+    ("TerminationCheckInterval", "30"),
+    ("TerminationCheckInterval", "90"),
+    ("LogRetentionDays", "100"),
+    ("VpcSubnetIds", "subnet-1, subnet-2"),
+    ("Architecture", "aarch64"),
+    ("AlarmTopicArn", "ops@example.com"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_refused(name: str, value: str) -> None:
+    with pytest.raises(BadParameterError):
+        Stack.of(**{name: value})
+
+
+GOOD = [
+    ("AgentId", "3f0c2b9e-8c1d-4a57-9f43-0d6f6a7f1c11"),
+    ("ServerUrl", "https://backend.example.com:8443/optimizer/"),
+    ("ClientTokenParameter", "token"),
+    ("ClientTokenParameter", "/spot/agent-1/token"),
+    ("TokenKmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-1234"),
+    ("TokenKmsKeyArn", "arn:aws-cn:kms:cn-north-1:123456789012:key/12ab"),
+    ("RequiredTags", "ManagedBy=SpotOptimizer,Env=prod,Team=a/b"),
+    ("AlarmTopicArn", "arn:aws:sns:eu-west-1:123456789012:ops"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_a_good_value_is_taken(name: str, value: str) -> None:
+    assert Stack.of(**{name: value}).resources
