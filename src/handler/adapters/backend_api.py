@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
 from handler.adapters.wire import is_acknowledged, read_listing, said_by
@@ -41,14 +42,31 @@ _ADVICE = {
 }
 
 
+_time_left: ContextVar[Callable[[], float]] = ContextVar("time_left")
+"""Seconds left for the call under way: urllib3 hands nothing through to its retries."""
+
+
 class _Retry(Retry):
-    """urllib3's own, which takes a Retry-After that it cannot read for the end of all tries."""
+    """urllib3's own, which ends with the run's time, and takes any Retry-After for what it is."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 - urllib3's signature
+        """The next try's counters; none when the time is over. Raises MaxRetryError then."""
+        following = super().increment(*args, **kwargs)
+        if _time_left.get()() <= 0:
+            raise MaxRetryError(kwargs["_pool"], args[1], kwargs.get("error"))
+        return following
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        """Seconds to wait as the backend asks; one that cannot be read asks for nothing."""
         try:
-            return super().get_retry_after(response)
+            asked = super().get_retry_after(response)
         except InvalidHeader:
             return None
+        return None if asked is None else min(asked, max(_time_left.get()(), 0.0))
+
+    def get_backoff_time(self) -> float:
+        """Seconds to wait before the next try."""
+        return min(super().get_backoff_time(), max(_time_left.get()(), 0.0))
 
 
 def open_session(server_url: str, at_once: int) -> requests.Session:
@@ -150,6 +168,7 @@ class BackendApi:
         headers = {"Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
+        _time_left.set(left)
         try:
             with self.session.request(
                 method,

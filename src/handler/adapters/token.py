@@ -39,6 +39,7 @@ class ClientToken:
     provider: Callable[[], SSMProvider]
     _renewed: str | None = field(default=None, init=False)
     _refused: str | None = field(default=None, init=False)
+    _failure: TokenError | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def get(self) -> str:
@@ -52,9 +53,15 @@ class ClientToken:
         Raises TokenError when SSM has none to give.
         """
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             if self._renewed is None and self.given is None and self._refused is None:
                 self._refused = refused
-                self._renewed = self._fetch(force=True)
+                try:
+                    self._renewed = self._fetch(force=True)
+                except TokenError as error:
+                    self._failure = error  # the run's other calls must not blame the token
+                    raise
             return self._renewed if self._renewed != refused else None
 
     def _fetch(self, *, force: bool) -> str:

@@ -54,14 +54,15 @@ class Removing:
 
         def once() -> Removed | AwsError:
             nonlocal doubt
+            before, doubt = doubt, OUT_OF_TIME  # until there is an answer, it may be late
             if verdict.kind is Kind.IMAGE:
                 answer = self.estate.deregister(
                     verdict.item_id, with_snapshots=bool(verdict.snapshots), dry_run=self.dry_run
                 )
             else:
                 answer = self.estate.delete_snapshot(verdict.item_id, dry_run=self.dry_run)
-            if isinstance(answer, AwsError) and answer.kind in UNANSWERED:
-                doubt = answer
+            unanswered = isinstance(answer, AwsError) and answer.kind in UNANSWERED
+            doubt = answer if unanswered and isinstance(answer, AwsError) else before
             return answer
 
         if self._made >= FREE_CALLS and self.patience.deadline.to_act() > 0:
