@@ -136,6 +136,7 @@ def run_stack(
     *,
     aws_port: int = 0,
     backend_port: int = 0,
+    agent_id: str | None = None,
 ) -> Iterator[Stack]:
     """The whole stack while the block runs: a client with one agent, its token in SSM, the table."""
     with (
@@ -143,15 +144,17 @@ def run_stack(
         run_backend(database_url, settings, port=backend_port) as backend_url,
         OperatorClient(backend_url) as operator,
     ):
-        stack = new_agent(aws_url, backend_url, operator)
+        stack = new_agent(aws_url, backend_url, operator, agent_id)
         create_table(stack)
         yield stack
 
 
-def new_agent(aws_url: str, backend_url: str, operator: OperatorClient) -> Stack:
+def new_agent(
+    aws_url: str, backend_url: str, operator: OperatorClient, agent_id: str | None = None
+) -> Stack:
     """A client of the backend with one agent, and its token in SSM."""
     client = operator.create_client("demo")
-    agent_id = operator.create_agent(client.client_id, REGION)
+    agent_id = operator.create_agent(client.client_id, REGION, agent_id=agent_id)
     stack = Stack(aws_url, backend_url, operator, client, agent_id)
     stack.set_token(client.token)
     return stack

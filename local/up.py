@@ -18,6 +18,8 @@ from local.stack import Stack, run_stack
 
 STATE = Path(__file__).parent.parent / "build" / "local-env.json"
 """What `sam local invoke --env-vars` reads, and `make invoke`."""
+AGENT = "agent-1"
+"""The agent that the sample events name."""
 
 
 def up(console: Console, *, aws_port: int, backend_port: int) -> None:
@@ -25,7 +27,7 @@ def up(console: Console, *, aws_port: int, backend_port: int) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with run_stack(aws_port=aws_port, backend_port=backend_port) as stack:
+    with run_stack(aws_port=aws_port, backend_port=backend_port, agent_id=AGENT) as stack:
         zombies = stack.launch("a", count=2)
         stack.operator.add_zombies(stack.agent_id, zombies, age_seconds=400)
         environment = stack.environment()
@@ -63,7 +65,13 @@ def explain(
     console.print("  make invoke EVENT=events/schedule.json")
     console.print(
         "  sam build && sam local invoke TerminationFunction --event events/schedule.json \\\n"
-        f"      --env-vars {STATE.relative_to(Path.cwd())} --docker-network host   # needs Docker",
+        f"      --env-vars {STATE.relative_to(Path.cwd())} --docker-network host",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        "  (needs Docker; SAM passes only variables that the template names, so add\n"
+        f"  AWS_ENDPOINT_URL={stack.aws_url} to the function's in the template first)",
         highlight=False,
         soft_wrap=True,
     )

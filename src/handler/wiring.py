@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from handler.adapters.backlog import BacklogTable
     from handler.adapters.ec2_images import Ec2Estate
     from handler.adapters.ec2_instances import Ec2Machines
-    from handler.adapters.history import CloudTrailHistory
+    from handler.adapters.history import CloudTrailHistory, Unknown
     from handler.adapters.image_uses import AccountUsers
     from handler.adapters.ledger import AgentLedger, IdempotencyTable
     from handler.adapters.recycle_bin import RecycleBinRules
@@ -57,8 +57,9 @@ class Environment:
         """A client with time limits and botocore's `standard` retries.
 
         `standard`, not `adaptive`: adaptive slows every call of the client down after one
-        throttle, for as long as it likes. Two tries here; past them the run itself waits, which
-        knows how much time is left.
+        throttle, for as long as it likes. What destroys is tried once: a call that the run no
+        longer waits for must not be made again behind its back. Tries beyond these are the run's
+        own, which knows how much time is left (`Patience`).
         """
         from botocore.config import Config
 
@@ -94,14 +95,26 @@ class Environment:
         from handler.adapters.ec2_instances import Ec2Machines
 
         return Ec2Machines(
-            self.client("ec2", read_timeout=10),
-            lambda: self.client("autoscaling", read_timeout=10),
+            self.client("ec2", read_timeout=10, tries=1),
+            lambda: self.client("autoscaling", read_timeout=10, tries=1),
         )
 
     @cached_property
     def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """DynamoDB, for what Powertools' idempotency does not keep."""
         return self.client("dynamodb", read_timeout=3)
+
+    @cached_property
+    def cloudtrail(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """CloudTrail's event history."""
+        return self.client("cloudtrail", read_timeout=5)
+
+    @cached_property
+    def unknown(self) -> Unknown:
+        """What CloudTrail did not know lately."""
+        from handler.adapters.history import Unknown
+
+        return Unknown()
 
     @cached_property
     def idempotency(self) -> IdempotencyTable:
@@ -157,7 +170,9 @@ class RunOutside:
         from handler.adapters.history import CloudTrailHistory
 
         return CloudTrailHistory(
-            lambda: self.environment.client("cloudtrail", read_timeout=5), self.ledger.remember
+            lambda: self.environment.cloudtrail,
+            self.ledger.remember,
+            unknown=self.environment.unknown,
         )
 
     @property

@@ -31,9 +31,7 @@ def test_every_check_of_the_demo_holds() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_local_stack_runs_the_function_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    event = tmp_path / "event.json"
-    event.write_text("{}")
+def test_the_local_stack_runs_the_function_and_leaves_nothing_behind() -> None:
     state = ROOT / "build" / "local-env.json"
     stack = subprocess.Popen(
         [sys.executable, "-m", "local.up"],
@@ -48,7 +46,7 @@ def test_the_local_stack_runs_the_function_and_leaves_nothing_behind(tmp_path: P
             assert stack.poll() is None, stack.communicate()
             time.sleep(0.1)
         done = subprocess.run(
-            [sys.executable, "-m", "local.up", "--invoke", str(event)],
+            [sys.executable, "-m", "local.up", "--invoke", "events/schedule.json"],
             cwd=ROOT,
             env=ENVIRONMENT,
             capture_output=True,

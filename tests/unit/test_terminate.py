@@ -268,12 +268,12 @@ def test_an_end_before_the_list_shortens_the_time_to_terminate() -> None:
     assert around.the_journal.line(iid(1)).took == 220.0
 
 
-def test_an_end_before_the_marking_took_no_time() -> None:
+def test_an_end_before_the_marking_has_no_time_to_terminate() -> None:
     around = outside(1)
     ending = Ending(by_api=True, at=NOW - timedelta(days=1))
     around.fleet.instances[iid(1)] = instance(1, State.TERMINATED, ending=ending)
     run(around)
-    assert around.the_journal.line(iid(1)).took == 0.0
+    assert around.the_journal.line(iid(1)).took is None
 
 
 def test_without_a_waiting_time_there_is_no_time_to_terminate() -> None:

@@ -69,6 +69,13 @@ class _Retry(Retry):
         return min(super().get_backoff_time(), max(_time_left.get()(), 0.0))
 
 
+class _Session(requests.Session):
+    """requests reads a redirect's body and target even where it is told not to follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No answer is a redirect: the token goes to the configured host, and to no other."""
+
+
 def open_session(server_url: str, at_once: int) -> requests.Session:
     """A session that retries with jitter, keeps `at_once` connections, and stores no cookies.
 
@@ -87,7 +94,7 @@ def open_session(server_url: str, at_once: int) -> requests.Session:
         respect_retry_after_header=True,
         retry_after_max=5,  # the next run comes in a minute; sleeping longer would lose this one
     )
-    session = requests.Session()
+    session = _Session()
     found = session.merge_environment_settings(server_url, {}, False, None, None)
     # Plain http is for loopback only: it must not leave the host through a proxy.
     session.proxies = {} if server_url.startswith("http:") else found["proxies"]
@@ -176,7 +183,7 @@ class BackendApi:
                 data=body,
                 headers=headers,
                 timeout=(min(CONNECT_TIMEOUT, per_try), per_try),
-                allow_redirects=False,  # the token goes to the configured host, and no other
+                allow_redirects=False,
                 stream=True,
             ) as response:
                 return response.status_code, _read(response, left)

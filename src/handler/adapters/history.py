@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handler.adapters import aws_errors
 from handler.domain.errors import AwsError
@@ -21,6 +21,18 @@ UNKNOWN_FOR = 900.0
 """Seconds for which "not known" is believed: CloudTrail shows an event within 15 minutes."""
 
 
+MOST_PAGES = 10
+"""Pages of one look-up, 50 events each: failed attempts may hide the instance's own launch."""
+
+
+@dataclass(slots=True)
+class Unknown:
+    """What CloudTrail did not know lately, and when it was last asked; outlives a run."""
+
+    since: dict[str, float] = field(default_factory=dict)
+    asked: float = float("-inf")
+
+
 @dataclass(slots=True)
 class CloudTrailHistory:
     """The port `History` on LookupEvents, which reaches 90 days back.
@@ -29,35 +41,52 @@ class CloudTrailHistory:
         client: makes the CloudTrail client, the first time it is needed.
         remember: calls its function for an id unless it said yes within the window.
         sleep, monotonic: the clock.
+        unknown: what is remembered of earlier runs.
     """
 
     client: Callable[[], CloudTrailClient]
     remember: Callable[[str, Callable[[], bool]], bool]
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
-    _unknown: dict[str, float] = field(default_factory=dict, init=False)
-    _asked: float = field(default=float("-inf"), init=False)
+    unknown: Unknown = field(default_factory=Unknown)
 
     def lived_here(self, instance_id: str) -> bool | AwsError:
         """Whether anything was ever done to the instance in this account and region."""
         now = self.monotonic()
-        if now - self._unknown.get(instance_id, float("-inf")) < UNKNOWN_FOR:
+        if now - self.unknown.since.get(instance_id, float("-inf")) < UNKNOWN_FOR:
             return False
         try:
             lived = self.remember(instance_id, lambda: self._look_up(instance_id))
+        except _NotAnAnswer:
+            return aws_errors.NOT_AWS
         except aws_errors.SDK_ERRORS as error:
             return aws_errors.read(error)
         if not lived:
-            self._unknown[instance_id] = now
+            self.unknown.since[instance_id] = now
         return lived
 
     def _look_up(self, instance_id: str) -> bool:
-        self.sleep(max(0.0, self._asked + PAUSE - self.monotonic()))
-        self._asked = self.monotonic()
-        answer = self.client().lookup_events(
-            LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": instance_id}]
-        )
-        return any(_was_done(event) for event in answer["Events"])
+        found = {"AttributeKey": "ResourceName", "AttributeValue": instance_id}
+        token: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            self.sleep(max(0.0, self.unknown.asked + PAUSE - self.monotonic()))
+            self.unknown.asked = self.monotonic()
+            answer: dict[str, Any] = self.client().lookup_events(  # type: ignore[assignment]
+                LookupAttributes=[found],  # type: ignore[list-item]
+                **token,  # type: ignore[arg-type]
+            )
+            if aws_errors.lacks(answer, "Events"):
+                raise _NotAnAnswer
+            if any(_was_done(event) for event in answer["Events"]):
+                return True
+            if not answer.get("NextToken"):
+                return False
+            token = {"NextToken": answer["NextToken"]}
+        return False
+
+
+class _NotAnAnswer(Exception):  # noqa: N818 - carries a value past the memory of proofs
+    """The answer was not CloudTrail's: nothing is known, and nothing remembered."""
 
 
 def _was_done(event: EventTypeDef) -> bool:

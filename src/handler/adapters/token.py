@@ -34,11 +34,11 @@ class ClientToken:
         provider: makes Powertools' SSM provider, the first time it is needed.
     """
 
-    given: str | None
+    given: str | None = field(repr=False)
     parameter: str
     provider: Callable[[], SSMProvider]
-    _renewed: str | None = field(default=None, init=False)
-    _refused: str | None = field(default=None, init=False)
+    _renewed: str | None = field(default=None, init=False, repr=False)
+    _refused: str | None = field(default=None, init=False, repr=False)
     _failure: TokenError | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 

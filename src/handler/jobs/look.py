@@ -6,13 +6,41 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from handler.domain.errors import AwsError
-from handler.domain.model import Instance, Sight
+from handler.domain.model import Instance, Marked, Sight
 from handler.domain.patience import Patience
 from handler.domain.ports import Machines
 
 LOOKED_AT_TOGETHER = 200
 """Ids of one DescribeInstances call: values of one filter (AWS, DescribeInstances)."""
 LOOKS_AT_ONCE = 8
+
+
+JUST_MARKED = 60.0
+"""Seconds since its marking in which an instance may be younger than EC2's answers."""
+SETTLING = 3.0
+"""Seconds that EC2's answers get to catch up (EC2 API, "Eventual consistency")."""
+
+
+def see(marked: Sequence[Marked], machines: Machines, patiently: Patience) -> Sight:
+    """Look at what is marked; twice at what was marked just now and is not shown.
+
+    A replica that was launched and switched off within seconds may not be shown yet. Reported as
+    gone it would run for ever, unseen.
+    """
+    sight = look([one.instance_id for one in marked], machines, patiently)
+    in_doubt = [
+        one.instance_id
+        for one in marked
+        if one.waited is not None
+        and one.waited < JUST_MARKED
+        and one.instance_id not in sight.seen
+        and one.instance_id not in sight.unreadable
+    ]
+    if not in_doubt:
+        return sight
+    patiently.sleep(min(SETTLING, max(patiently.deadline.to_act(), 0.0)))
+    again = look(in_doubt, machines, patiently)
+    return Sight({**sight.seen, **again.seen}, {**sight.unreadable, **again.unreadable})
 
 
 def look(ids: Sequence[str], machines: Machines, patiently: Patience) -> Sight:

@@ -31,7 +31,7 @@ from handler.domain.patience import Patience
 from handler.domain.ports import BackendError, Outside
 from handler.domain.timely import LateError, in_time
 from handler.jobs.act import Act, all_settled
-from handler.jobs.look import look
+from handler.jobs.look import see
 from handler.jobs.proof import prove
 from handler.jobs.report import SUCCESSES, Reporting
 from handler.jobs.spot import cancel_standing_requests, watch_cancelled_requests
@@ -101,8 +101,8 @@ class TerminationJob:
     def _decide(self, marked: Sequence[Marked]) -> list[Decision]:
         """Look at EC2, and decide about every entry."""
         region = self.policy.region
-        ours = [m.instance_id for m in marked if not in_another_region(m.zone, region)]
-        sight = look(ours, self.outside.machines, self.patiently) if ours else Sight({}, {})
+        ours = [entry for entry in marked if not in_another_region(entry.zone, region)]
+        sight = see(ours, self.outside.machines, self.patiently) if ours else Sight({}, {})
         carried = self._carried(marked, sight)
         now = self.clock()
         decisions = []
@@ -195,7 +195,8 @@ class TerminationJob:
         waited, ended_at = settled.marked.waited, settled.ended_at
         if settled.outcome not in SUCCESSES or waited is None or ended_at is None:
             return settled
-        return replace(settled, took=max(waited + (ended_at - listed_at).total_seconds(), 0.0))
+        took = waited + (ended_at - listed_at).total_seconds()
+        return replace(settled, took=took) if took >= 0 else settled  # it ended before its marking
 
     def _report(self, settled: Sequence[Settled]) -> list[Settled]:
         reporting = Reporting(
