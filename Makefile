@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON_CODE := src backend local tests benchmarks
-REGION ?= us-east-1
+REGION ?= default
 EVENT ?= events/schedule.json
 
 .PHONY: help
@@ -65,6 +65,10 @@ invoke: setup ## Invoke the function on the stack that `make local` started (EVE
 test: setup lint types ## All checks and tests
 	@python -m pytest -n auto --dist loadgroup -q
 
+.PHONY: soak
+soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
+	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+
 .PHONY: lint
 lint: setup ## ruff: rules and format
 	@ruff check -q $(PYTHON_CODE) && ruff format -q --check $(PYTHON_CODE) && echo "ruff: clean"
@@ -86,6 +90,10 @@ validate: setup ## Lint the template
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
+
+.PHONY: deploy
+deploy: setup ## Build and deploy an environment of samconfig.toml (REGION=us-east-1; default: a dry run)
+	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION)
 
 .PHONY: clean
 clean: ## Remove everything that was made here
