@@ -96,13 +96,18 @@ class Environment:
 
         return Ec2Machines(
             self.client("ec2", read_timeout=10, tries=1),
-            lambda: self.client("autoscaling", read_timeout=10, tries=1),
+            lambda: self.autoscaling,
         )
 
     @cached_property
     def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """DynamoDB, for what Powertools' idempotency does not keep."""
         return self.client("dynamodb", read_timeout=3)
+
+    @cached_property
+    def autoscaling(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """Auto Scaling, for members of groups."""
+        return self.client("autoscaling", read_timeout=10, tries=1)
 
     @cached_property
     def cloudtrail(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time

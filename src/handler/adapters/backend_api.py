@@ -164,7 +164,10 @@ class BackendApi:
         token = self.token.get()
         status, answer = self._try(method, call, body, token, left)
         if status == 401 and (fresh := self.token.renew(token)) is not None:
-            status, answer = self._try(method, call, body, fresh, left)
+            token = fresh
+            status, answer = self._try(method, call, body, token, left)
+        if status != 200:  # it may be quoted in a message, and quote the request itself
+            answer = answer.replace(token.encode(), b"[token]")
         return status, answer
 
     def _try(

@@ -115,6 +115,8 @@ class AgentLedger:
 
     def remember(self, instance_id: str, ask: Callable[[], bool]) -> bool:
         """Ask, unless the answer was yes within the window."""
+        if self._down:
+            return ask()
         subject = {"agent_id": self.agent_id, "instance_id": instance_id}
         try:
             self.table.prove(subject=subject, ask=ask)

@@ -1,0 +1,143 @@
+"""Imports run one way (design.md, "The house")."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+FILES = sorted(SRC.rglob("*.py"))
+SDK = {"boto3", "botocore"}
+
+
+class Import(NamedTuple):
+    """One import; those for types only do not happen at run time."""
+
+    module: str
+    for_types: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def imports(tree: ast.AST, *, for_types: bool = False) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield Import(node.module or "", for_types)
+            yield from (Import(f"{node.module}.{alias.name}", for_types) for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports(node, for_types=True)
+        else:
+            yield from imports(node, for_types=for_types)
+
+
+def of(path: Path) -> set[Import]:
+    return set(imports(ast.parse(path.read_text())))
+
+
+def under(folder: str) -> list[Path]:
+    found = [path for path in FILES if path.is_relative_to(SRC / "handler" / folder)]
+    assert found
+    return found
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(SRC))
+
+
+def is_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def test_the_walk_sees_imports_wherever_they_stand() -> None:
+    text = """
+import a, b.c
+from d import e
+if TYPE_CHECKING:
+    import f
+def g():
+    try:
+        from h import i
+    except j:
+        import k
+"""
+    found = set(imports(ast.parse(text)))
+    assert {one.module for one in found if not one.for_types} == {
+        "a", "b.c", "d", "d.e", "h", "h.i", "k",
+    }  # fmt: skip
+    assert {one.module for one in found if one.for_types} == {"f"}
+
+
+@pytest.mark.parametrize("path", under("domain"), ids=named)
+def test_the_domain_imports_the_standard_library_and_itself(path: Path) -> None:
+    for one in of(path):
+        assert one.top in sys.stdlib_module_names or is_in(one.module, "handler.domain", "handler")
+        assert not is_in(one.module, "handler.jobs", "handler.adapters", "handler.wiring")
+        assert (
+            one.module == "handler" or one.top != "handler" or is_in(one.module, "handler.domain")
+        )
+
+
+@pytest.mark.parametrize("path", under("domain"), ids=named)
+def test_the_domain_asks_no_clock_no_environment_and_no_network(path: Path) -> None:
+    forbidden = {"os", "time", "socket", "urllib", "http", "subprocess", "logging"}
+    assert not {one.top for one in of(path)} & forbidden
+    tree = ast.parse(path.read_text())
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not {call for call in calls if call.endswith((".now", ".utcnow", ".today"))}
+
+
+@pytest.mark.parametrize("path", under("jobs"), ids=named)
+def test_jobs_import_the_domain_and_jobs(path: Path) -> None:
+    for one in of(path):
+        assert one.top in sys.stdlib_module_names or is_in(
+            one.module, "handler.domain", "handler.jobs"
+        ), one.module
+
+
+@pytest.mark.parametrize("path", under("adapters"), ids=named)
+def test_adapters_import_no_jobs_and_no_entry(path: Path) -> None:
+    for one in of(path):
+        assert one.top != "handler" or is_in(one.module, "handler.domain", "handler.adapters"), (
+            one.module
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_nothing_that_is_deployed_imports_what_is_not(path: Path) -> None:
+    tops = {one.top for one in of(path)}
+    assert not tops & {"backend", "local", "tests", "benchmarks", "moto", "pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_only_the_wiring_builds_clients(path: Path) -> None:
+    at_run_time = {one.top for one in of(path) if not one.for_types}
+    if path != SRC / "handler" / "wiring.py":
+        assert "boto3" not in at_run_time
+    if not path.is_relative_to(SRC / "handler" / "adapters"):
+        assert "botocore" not in {one.top for one in module_level(path)}
+
+
+def module_level(path: Path) -> set[Import]:
+    """Imports that happen as soon as the module is imported."""
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return {one for one in imports(tree) if not one.for_types}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["termination", "wiring", "settings", "telemetry", "adapters/backend_api", "adapters/token"],
+)
+def test_what_every_run_needs_loads_no_sdk_at_import(name: str) -> None:
+    found = {one.top for one in module_level(SRC / "handler" / f"{name}.py")}
+    assert not found & SDK
