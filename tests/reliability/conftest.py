@@ -1,0 +1,49 @@
+"""Fixtures, and the document that a full run writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reliability import table
+from tests.reliability.world import Harness, World, harness
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Harness]:
+    """One backend and one emulator for a whole session."""
+    with harness() as running:
+        yield running
+
+
+@pytest.fixture
+def world(servers: Harness) -> World:
+    return servers.new()
+
+
+_HERE = Path(__file__).parent
+_ROWS: list[table.Row] = []
+_PASSED: list[str] = []
+_FAILED: list[str] = []
+
+
+@pytest.hookimpl
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In the process that has all reports: keep the rows of what passed."""
+    if not report.nodeid.startswith("tests/reliability/"):
+        return
+    if report.failed:
+        _FAILED.append(report.nodeid)
+    if report.when == "call" and report.passed:
+        _PASSED.append(report.nodeid)
+        _ROWS.extend(table.read(report.user_properties))
+
+
+@pytest.hookimpl
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the document after a full run of this folder in which nothing failed."""
+    is_worker = hasattr(session.config, "workerinput")
+    if table.SOAK and not is_worker and _ROWS and not _FAILED:
+        table.DOCUMENT.write_text(table.written(_ROWS, len(_PASSED)))

@@ -1,0 +1,217 @@
+"""The built artifact, killed anywhere, stopped by the time limit, and run twice at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from backend.quirks import Quirks
+from local.artifact import Artifact
+from local.lambda_runtime import LambdaRuntime, Result, _descendants
+from tests.reliability import table
+from tests.reliability.fake_time import MovedTime
+from tests.reliability.table import SOAK, Record
+from tests.reliability.world import PAUSE, Harness, World, harness
+from tests.support.artifact import artifact
+
+__all__ = ["artifact"]
+
+pytestmark = pytest.mark.artifact
+
+KILLS = 50 if SOAK else 3
+"""In each of four groups, which several processes can share."""
+OVERLAPS = 30 if SOAK else 4
+TIMEOUT = 20
+PLACES = (
+    "before it asked EC2 anything",
+    "after its look, before anything was terminated",
+    "after instances were terminated, before any report",
+    "in the middle of the reports",
+    "after the last report",
+)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Harness]:
+    """Servers that keep the machine's time, as the function's process does."""
+    with harness(MovedTime()) as running:
+        yield running
+
+
+def runtime(world: World, built: Artifact, timeout: int = TIMEOUT) -> LambdaRuntime:
+    return LambdaRuntime(env=world.environment(), timeout=timeout, built=built)
+
+
+@pytest.fixture(scope="module")
+def calm(servers: Harness, artifact: Artifact) -> Iterator[LambdaRuntime]:
+    """An execution environment that nobody kills: the next schedule's."""
+    with runtime(servers.world, artifact) as function:
+        yield function
+
+
+def marked(world: World) -> tuple[list[str], list[str]]:
+    """Instances that must end, and others that must not."""
+    ours = [world.launch(zone=f"us-east-1{zone}") for zone in "aabb"]
+    ours += [world.launch(spot="persistent"), world.launch()]
+    spared = [world.launch(protected=True, zone="us-east-1b"), world.launch(tags={})]
+    world.mark_zombies(*ours[:-1], *spared)
+    world.mark_replicas(ours[-1])
+    return ours, spared
+
+
+def started(function: LambdaRuntime) -> tuple[threading.Thread, list[Result]]:
+    results: list[Result] = []
+    call = threading.Thread(target=lambda: results.append(function.invoke({})))
+    call.start()
+    return call, results
+
+
+def place(world: World) -> str:
+    """Where a run was stopped, by what it had asked for by then."""
+    reports = len(world.gate.recorded)
+    if reports >= 8:  # six successes and two failures
+        return PLACES[4]
+    if reports:
+        return PLACES[3]
+    if any(call.effect for call in world.aws.calls.of("TerminateInstances")):
+        return PLACES[2]
+    return PLACES[1] if world.aws.calls.count("DescribeInstances") else PLACES[0]
+
+
+def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: list[str]) -> None:
+    """One calm run, and the invariants."""
+    world.expire_claims()
+    world.clock.advance(PAUSE)
+    result = function.invoke({})
+    assert result.ok, result.error_message
+    returned = dict(result.payload)
+    enabled, dry = returned.pop("auto_terminate_enabled"), returned.pop("dry_run")
+    assert (enabled, dry) == (True, False)
+    assert returned.pop("listed") == sum(returned.values())
+    assert {world.state(one) for one in ours} == {"terminated"}
+    assert {world.state(one) for one in spared} == {"running"}
+    assert world.confirmed() == set(ours)
+    assert [world.successes(one) for one in ours] == [1] * len(ours)
+    assert [world.successes(one) for one in spared] == [0] * len(spared)
+    (request,) = world.aws.fleet.requests.values()
+    assert request.state == "cancelled"
+    assert world.token not in function.logs
+
+
+def length_of_a_run(servers: Harness, built: Artifact) -> float:
+    """Seconds that a run takes, cold for AWS, as the ones that are killed."""
+    world = servers.new()
+    with runtime(world, built) as function:
+        function.invoke({})
+        marked(world)
+        began = time.monotonic()
+        assert function.invoke({}).ok
+        return time.monotonic() - began
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
+    servers: Harness,
+    artifact: Artifact,
+    calm: LambdaRuntime,
+    group: int,
+    record_property: Record,
+) -> None:
+    chance = random.Random(group)
+    length = length_of_a_run(servers, artifact)
+    landed: Counter[str] = Counter()
+    for _ in range(KILLS):
+        world = servers.new()
+        with runtime(world, artifact) as function:
+            function.invoke({})  # what only loads code is over when the run begins
+            world.aws.calls.clear()
+            ours, spared = marked(world)
+            call, results = started(function)
+            time.sleep(chance.uniform(0, 1.1) * length)
+            function.kill()
+            call.join()
+        where = place(world)
+        landed[where if not results[0].ok else PLACES[4]] += 1
+        set_right(world, calm, ours, spared)
+    for where, times in landed.items():
+        what = f"SIGKILL {where} (group {group + 1})"
+        table.add(record_property, "crash", what, times, "finished by one calm run, reported once")
+    assert sum(landed.values()) == KILLS
+
+
+@pytest.mark.parametrize(
+    ("where", "operation"),
+    [
+        (PLACES[1], "DescribeInstances"),
+        (PLACES[2], "TerminateInstances"),
+        ("while it reports", "PutItem"),
+    ],
+)
+def test_a_run_that_meets_the_time_limit_is_finished_by_the_next(
+    *,
+    servers: Harness,
+    artifact: Artifact,
+    calm: LambdaRuntime,
+    where: str,
+    operation: str,
+    record_property: Record,
+) -> None:
+    world = servers.new()
+    with runtime(world, artifact, timeout=2) as function:
+        function.invoke({})
+        ours, spared = marked(world)
+        world.aws.calls.clear()
+        call, results = started(function)
+        until(lambda: world.aws.calls.count(operation) > 0)
+        process = function._process
+        assert process is not None
+        for pid in _descendants(process.pid):
+            os.kill(pid, signal.SIGSTOP)  # it hangs: nothing of its own can end it in time
+        call.join()
+    assert [result.error_type for result in results] == ["Sandbox.Timedout"]
+    set_right(world, calm, ours, spared)
+    what = f"the time limit, {where}"
+    table.add(record_property, "crash", what, 1, "finished by one calm run, reported once")
+
+
+def test_two_runs_at_once_in_two_processes_report_each_instance_once(
+    servers: Harness, artifact: Artifact, calm: LambdaRuntime, record_property: Record
+) -> None:
+    chance = random.Random(5)
+    shared = 0
+    with runtime(servers.new(), artifact) as first, runtime(servers.world, artifact) as second:
+        for _ in range(OVERLAPS):
+            world = servers.new()
+            world.operator.set_quirks(Quirks(latency_seconds=0.01))
+            first.invoke({})
+            second.invoke({})
+            ours, spared = marked(world)
+            call, results = started(first)
+            time.sleep(chance.uniform(0, 0.1))
+            other, also = started(second)
+            call.join()
+            other.join()
+            assert results[0].ok
+            assert also[0].ok
+            counts = Counter(results[0].payload) + Counter(also[0].payload)
+            assert counts["terminated"] == len(ours), "counted twice, or not at all"
+            shared += counts["listed"] > len(ours) + len(spared)
+            set_right(world, calm, ours, spared)
+    what = "two runs at once in two processes"
+    result = f"reported and counted once each; in {shared} of them both had instances in hand"
+    table.add(record_property, "crash", what, OVERLAPS, result)
+    assert shared, "the runs never overlapped"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert condition()
