@@ -120,7 +120,7 @@ def worlds(draw: st.DrawFn, /, *, trouble: bool = True, calm: bool = False, **ru
     """Any world; `calm` ones are switched on and unbounded, `rule` fixes fields of the policy."""
     numbers = draw(st.sampled_from([range(7), range(7), range(2, 5), range(0)]))
     fleet = FakeFleet([draw(instances(n)) for n in sorted(numbers)])
-    some = st.one_of(st.just(set[str]()), st.sets(NUMBERS.map(iid), max_size=2))
+    some = st.one_of(st.builds(set[str]), st.sets(NUMBERS.map(iid), max_size=2))
     outside = FakeOutside(fleet)
     fleet.standing = {one.spot_request for one in fleet.instances.values() if one.spot_request}
     fleet.standing -= {f"sir-{n:08d}" for n in draw(st.sets(NUMBERS, max_size=4))}
@@ -132,7 +132,7 @@ def worlds(draw: st.DrawFn, /, *, trouble: bool = True, calm: bool = False, **ru
         fleet.odd_states = dict.fromkeys(draw(some), "running")
         fleet.unreadable = {one: error(ErrorKind.FAULTY) for one in draw(some)}
         fleet.faults = draw(
-            st.one_of(st.just(list[AwsError | None]()), st.lists(FAULTS, max_size=5))
+            st.one_of(st.builds(list[AwsError | None]), st.lists(FAULTS, max_size=5))
         )
         fleet.lost_answers = draw(st.booleans())
         fleet.cancelled_as = draw(st.sampled_from(["cancelled", "cancelled", "active"]))

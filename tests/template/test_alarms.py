@@ -4,7 +4,14 @@ import pytest
 
 from tests.template.stack import Stack, source
 
-ALARMS = ["NoRunsAlarm", "RunsFailingAlarm", "FuseBlownAlarm", "DeadLettersAlarm"]
+ALARMS = [
+    "NoRunsAlarm",
+    "RunsFailingAlarm",
+    "FuseBlownAlarm",
+    "InstancesStuckAlarm",
+    "OldestWaitAlarm",
+    "DeadLettersAlarm",
+]
 INTERVALS = source()["Parameters"]["TerminationCheckInterval"]["AllowedValues"]
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ops"
 
@@ -40,14 +47,34 @@ def test_one_failed_run_raises_no_alarm_and_two_do() -> None:
     assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_the_fuse_s_alarm_watches_the_metric_that_the_function_sends() -> None:
+@pytest.mark.parametrize(
+    ("name", "metric", "statistic"),
+    [
+        ("FuseBlownAlarm", "FuseBlown", "Sum"),
+        ("InstancesStuckAlarm", "InstancesStuck", "Sum"),
+        ("OldestWaitAlarm", "OldestWait", "Maximum"),
+    ],
+)
+def test_an_alarm_watches_the_metric_that_the_function_sends(
+    name: str, metric: str, statistic: str
+) -> None:
     stack = Stack.of(
         AgentId="agent-9", PowertoolsServiceName="svc", PowertoolsMetricsNamespace="Space"
     )
-    alarm = stack.properties("FuseBlownAlarm")
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("Space", "FuseBlown")
+    alarm = stack.properties(name)
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Space", metric)
+    assert alarm["Statistic"] == statistic
+    assert alarm["TreatMissingData"] == "notBreaching"
     dimensions = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
     assert dimensions == {"service": "svc", "agent_id": "agent-9"}
+
+
+def test_a_long_wait_raises_an_alarm_in_the_second_run_that_sees_it() -> None:
+    alarm = Stack.of().properties("OldestWaitAlarm")
+    assert alarm["Threshold"] == "3600"
+    assert alarm["DatapointsToAlarm"] == 2
+    changed = Stack.of(OldestWaitAlarmSeconds="600").properties("OldestWaitAlarm")
+    assert changed["Threshold"] == "600"
 
 
 def test_a_message_in_either_queue_is_a_dead_letter() -> None:

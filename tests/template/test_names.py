@@ -10,18 +10,25 @@ from tests.template.stack import Stack
 # The properties by which a resource's name is chosen; without one CloudFormation makes it up.
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Lambda::LayerVersion": "LayerName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Logs::QueryDefinition": "Name",
     "AWS::SQS::Queue": "QueueName",
     "AWS::Scheduler::Schedule": "Name",
     "AWS::Scheduler::ScheduleGroup": "Name",
 }
 NAMELESS = {"AWS::Lambda::EventInvokeConfig", "AWS::SQS::QueuePolicy"}
-# SAM gives these no tags: a schedule takes none, its group does.
-UNTAGGED = {"AWS::Lambda::LayerVersion", "AWS::Scheduler::Schedule"} | NAMELESS
+# SAM gives these no tags: a schedule takes none, its group does. Nor do dashboards and queries.
+UNTAGGED = {
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Logs::QueryDefinition",
+    "AWS::Scheduler::Schedule",
+} | NAMELESS
 
 
 def names(stack: Stack) -> set[tuple[str, str]]:
