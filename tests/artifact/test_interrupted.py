@@ -29,7 +29,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(house: House) -> None:
     ids = house.zombies()
     # Long enough to be killed in the first report: the machines are gone, the backend knows nothing.
     house.stack.operator.set_quirks(Quirks(latency_seconds=1))
-    with house.function(timeout=8) as function:
+    with house.function(timeout=15) as function:
         results = []
         call = threading.Thread(target=lambda: results.append(function.invoke({})))
         call.start()
@@ -44,7 +44,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(house: House) -> None:
         house.stack.operator.set_quirks(Quirks())
         # Its record in the ledger is in progress until the dead run's time limit: in life the next
         # run comes after it. A report under way counts as an attempt, and the backend waits.
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while house.reported() != sorted(ids) and time.monotonic() < limit:
             house.stack.operator.age("agent-1", 400)
             assert function.invoke({}).ok

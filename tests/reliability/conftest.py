@@ -11,9 +11,9 @@ from tests.reliability import table
 from tests.reliability.world import Harness, World, harness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def servers() -> Iterator[Harness]:
-    """One backend and one emulator for a whole session."""
+    """One backend and one emulator for a module; their clock must not reach other folders' tests."""
     with harness() as running:
         yield running
 

@@ -27,6 +27,7 @@ class BackendFault:
         times: how many tries meet it.
         seconds: of `slow`.
         padding: of `echo`: characters that stand before what is shown.
+        status: of `echo`.
     """
 
     call: Call
@@ -34,6 +35,7 @@ class BackendFault:
     times: int = 1
     seconds: float = 0.0
     padding: int = 0
+    status: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ class Gated:
             return
         if fault is not None and kind == "echo":
             shown = {name.decode(): value.decode() for name, value in scope["headers"]}
-            error = "bad request" + "." * fault.padding
-            page = Answer({"error": error, "authorization": shown["authorization"]}, 400)
+            error = f"bad request{'.' * fault.padding}: {shown['authorization']}"
+            page = Answer({"error": error}, fault.status)
             await page(scope, receive, send)
             return
         if fault is not None and kind == "slow":

@@ -97,18 +97,20 @@ def check_run(book: Book, run: Run, *, enabled: bool = True, also: Run | None = 
     for line in run.wrote.lines:
         if line.get("outcome") == "failed":
             assert line.get("error_code") not in WAITS, "what only had to wait is no failure"
-    _check_limits(book, run, by_us)
+    _check_limits(book, run, by_us, runs=2 if also else 1)
     _check_account(book, run, also)
 
 
-def _check_limits(book: Book, run: Run, by_us: frozenset[str]) -> None:
+def _check_limits(book: Book, run: Run, by_us: frozenset[str], *, runs: int) -> None:
+    """The bounds are each run's own: two at once may do twice as much."""
     world, variables = book.world, run.variables
-    assert len(by_us) <= int(variables.get("MAX_TERMINATIONS_PER_RUN", "500")), "over the cap"
+    cap = int(variables.get("MAX_TERMINATIONS_PER_RUN", "500"))
+    assert len(by_us) <= runs * cap, "over the cap"
     if world.aws.fleet.lag:
         return  # what EC2 shows is older than what is true: the limits go by what it shows
     fleet = sum(book.kinds.get(one) != "theirs" for one in run.live_before)
     percent = int(variables.get("MAX_FLEET_PERCENT", "100"))
-    assert len(by_us) * 100 <= percent * fleet, "over the fuse"
+    assert len(by_us) * 100 <= runs * percent * fleet, "over the fuse"
     if _is(variables, "REQUIRE_RUNNING_PEER", "true"):
         live = {key for key, each in world.instances.items() if each.live}
         for one in by_us & book.zombies:
@@ -116,7 +118,8 @@ def _check_limits(book: Book, run: Run, by_us: frozenset[str]) -> None:
             if workload is None:
                 continue
             carriers = {k for k, v in book.workloads.items() if v == workload}
-            assert (carriers & live) - book.marked, f"{workload} lost its last machine"
+            # A marked one may have vouched: see test_found.py, "is no peer while it is hidden".
+            assert carriers & live, f"{workload} lost its last machine"
 
 
 def _check_account(book: Book, run: Run, also: Run | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.emulator import faults
 from tests.emulator.faults import Fault
 from tests.reliability.gate import BackendFault
-from tests.reliability.world import LAMBDA_SECONDS, World
+from tests.reliability.world import LAMBDA_SECONDS, MANAGED, World
 
 FOREIGN = "i-0f0f0f0f0f0f0f0f0"
 
@@ -123,8 +123,16 @@ def test_a_token_that_the_answer_repeats_is_not_logged(world: World, call: str) 
 
 
 def test_a_token_that_the_answer_repeats_is_not_logged_in_part(world: World) -> None:
-    world.gate.script.append(BackendFault("instances-to-terminate", "echo", padding=125))
+    world.gate.script.append(BackendFault("instances-to-terminate", "echo", padding=160))
     run = world.run()
+    assert world.token[:20] not in json.dumps(run.wrote.lines)
+
+
+def test_a_token_that_is_repeated_with_a_200_is_not_logged_either(world: World) -> None:
+    marked(world)
+    world.gate.script.append(BackendFault("termination-report", "echo", status=200))
+    run = world.run()
+    assert run.counts == {"listed": 1, "unreported": 1}
     assert world.token[:20] not in json.dumps(run.wrote.lines)
 
 
@@ -183,6 +191,24 @@ def test_nothing_is_terminated_after_a_run_has_deferred_it(world: World) -> None
     time.sleep(1.5)
     world.run()
     assert world.state(one) == "running"
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="jobs/terminate.py _carried leaves out what is listed, but the backend does not list a zombie "
+    "for five minutes after its refusal was reported: until then it passes for an unmarked peer, and "
+    "vouches for the next zombie of its workload (the last machine is never terminated)",
+)
+def test_a_refused_zombie_is_no_peer_while_it_is_hidden(world: World) -> None:
+    first, second = (world.launch(tags={**MANAGED, "LogicalAgentId": "workload"}) for _ in range(2))
+    world.mark_zombies(first)
+    world.aws.fleet.stop(second)
+    assert world.run(REQUIRE_RUNNING_PEER="true").counts == {"listed": 1, "refused": 1}
+    world.clock.advance(60)
+    third = world.launch(tags={**MANAGED, "LogicalAgentId": "workload"})
+    world.mark_zombies(third)
+    assert world.run(REQUIRE_RUNNING_PEER="true").counts == {"listed": 1, "refused": 1}
+    assert world.state(third) == "running"
 
 
 # A server that says what the reference backend would not.

@@ -166,7 +166,7 @@ class BackendApi:
         if status == 401 and (fresh := self.token.renew(token)) is not None:
             token = fresh
             status, answer = self._try(method, call, body, token, left)
-        if status != 200:  # it may be quoted in a message, and quote the request itself
+        if status != 200 or method == "POST":  # it may be quoted, and quote the request itself
             answer = answer.replace(token.encode(), b"[token]")
         return status, answer
 
