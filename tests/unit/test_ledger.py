@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from threading import Barrier, Thread
+from threading import Barrier, Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -202,7 +202,17 @@ def test_a_run_that_died_with_its_report_is_followed_by_the_next(house: House) -
     assert sent.count == 1
 
 
-def test_two_runs_at_the_same_moment_send_once(house: House) -> None:
+def test_two_runs_at_the_same_moment_send_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB writes one item's conditions one after the other; moto's threads do not."""
+    one_by_one, call = Lock(), house.client._make_api_call  # type: ignore[attr-defined]
+
+    def atomic(*arguments: Any) -> Any:
+        with one_by_one:
+            return call(*arguments)
+
+    monkeypatch.setattr(house.client, "_make_api_call", atomic)
     sent, found = Sent(), list[Delivery]()
     meeting = Barrier(2, timeout=10)
     runs = [house.run(), house.run()]
