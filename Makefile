@@ -43,6 +43,7 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	$$compile requirements-dev.in -o requirements-dev.txt; \
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
+	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -59,6 +60,14 @@ local: setup ## Start the embedded stack and leave it up; prints how to invoke t
 invoke: setup ## Invoke the function on the stack that `make local` started (EVENT=events/...)
 	@PYTHONPATH=src python -m local.up --invoke $(EVENT)
 
+.PHONY: doctor
+doctor: setup ## Examine the function on that stack, or on one of its own: what keeps it from working
+	@PYTHONPATH=src python -m local.doctor
+
+.PHONY: dashboard
+dashboard: setup ## Draw the template's dashboards from a local week: pages in build/, pictures in docs/
+	@PYTHONPATH=src python -m local.dashboard
+
 ## ---- check it ------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -68,6 +77,16 @@ test: setup lint types ## All checks and tests
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+
+# Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
+.cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/custodian
+	@$(UV) pip sync -q --python .cache/custodian --require-hashes $<
+	@touch $@
+
+.PHONY: bench
+bench: setup .cache/custodian/.ready ## Measure beside the peers; writes docs/performance.md (BENCH="idle burst": only these)
+	@PYTHONPATH=src python -m benchmarks $(BENCH)
 
 .PHONY: lint
 lint: setup ## ruff: rules and format
@@ -83,6 +102,14 @@ format: setup ## Format, and mend what ruff can
 
 ## ---- build and deploy ----------------------------------------------------------------------------
 
+# SAM reads Fn::ForEach only when it is told so; a template that is not beside samconfig.toml needs this.
+export SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS := 1
+# Something of an environment of samconfig.toml, as `p`. The dry run's stack runs beside the real one: it has
+# another name, notifies nobody, and keeps its metrics to itself.
+configured = $$(python -c "import tomllib; p = tomllib.load(open('samconfig.toml', 'rb'))['$(REGION)']['global']['parameters']; print($(1))")
+DRY_STACK = $(call configured,p['stack_name'].removesuffix('-dry-run') + '-dry-run')
+DRY_PARAMETERS = $(call configured,*(o for o in p['parameter_overrides'] if o.split('=')[0] not in ('DryRun', 'PowertoolsServiceName', 'AlarmEmail', 'AlarmTopicArn')))
+
 .PHONY: validate
 validate: setup ## Lint the template
 	@sam validate --lint
@@ -94,6 +121,15 @@ build: setup ## Build the function and the layer
 .PHONY: deploy
 deploy: setup ## Build and deploy an environment of samconfig.toml (REGION=us-east-1; default: a dry run)
 	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION)
+
+.PHONY: dry-run
+dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
+	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION) --stack-name $(DRY_STACK) --s3-prefix $(DRY_STACK) \
+	  --parameter-overrides $(DRY_PARAMETERS) DryRun=true PowertoolsServiceName=$(DRY_STACK)
+
+.PHONY: destroy
+destroy: setup ## Delete an environment's stack, once you have confirmed; its log stays (REGION=us-east-1)
+	@sam delete --config-env $(REGION)
 
 .PHONY: clean
 clean: ## Remove everything that was made here

@@ -13,7 +13,7 @@ from handler.housekeeping import lambda_handler
 from local.invoke import Invocation, invoke
 
 if TYPE_CHECKING:
-    from local.demo import Scene
+    from local.scene import Scene
 
 ACCOUNT = "123456789012"
 """Moto's own."""

@@ -125,6 +125,9 @@ class Settings(BaseModel):
     keep_latest_amis: Annotated[int, Field(alias="KEEP_LATEST_AMIS", ge=0)] = 1
     keep_latest_snapshots: Annotated[int, Field(alias="KEEP_LATEST_SNAPSHOTS", ge=0)] = 1
     max_deletions_per_run: Annotated[Count, Field(alias="MAX_DELETIONS_PER_RUN", le=1000)] = 50
+    schedule_pattern: Annotated[
+        str | None, Field(alias="SCHEDULE_NAME", pattern=r"^[^/\s]{1,64}/[^/\s]{1,64}$")
+    ] = None
     service_name: Annotated[Text, Field(alias="POWERTOOLS_SERVICE_NAME")] = "spot-cleanup"
     metrics_namespace: Annotated[Text, Field(alias="POWERTOOLS_METRICS_NAMESPACE")] = (
         "SpotOptimizer"
@@ -140,6 +143,11 @@ class Settings(BaseModel):
         """The SSM parameter's name, with `{agent_id}` in it filled in."""
         return (self.client_token_parameter or "").replace("{agent_id}", self.agent_id)
 
+    @property
+    def schedule_name(self) -> str | None:
+        """The schedule's `group/name`, filled in likewise."""
+        return schedule_of(self.schedule_pattern or "", self.agent_id) or None
+
     @classmethod
     def read(cls, environment: Mapping[str, str], event: object) -> Settings:
         """Read the environment; an event's `agent_id` stands in for `AGENT_ID`.
@@ -150,9 +158,9 @@ class Settings(BaseModel):
         if not isinstance(event, dict):
             raise SettingsError(f"the event must be a JSON object, not {type(event).__name__}")
         given: dict[str, Any] = {
-            name: environment[name]
+            name: value
             for name in ENVIRONMENT_VARIABLES
-            if environment.get(name) or (name == "REQUIRED_TAGS" and name in environment)
+            if (value := environment.get(name)) or (name == "REQUIRED_TAGS" and value is not None)
         }
         given.setdefault("AWS_REGION", environment.get("AWS_DEFAULT_REGION") or "")
         if "CLIENT_TOKEN" not in given:
@@ -163,6 +171,11 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             raise SettingsError(_say(error, given)) from None
+
+
+def schedule_of(pattern: str, agent_id: str) -> str:
+    """A schedule's name: what the scheduler does not allow in it is a hyphen, as in the template."""
+    return pattern.replace("{agent_id}", re.sub(r"[^0-9A-Za-z_.-]", "-", agent_id))
 
 
 def _say(error: ValidationError, given: Mapping[str, object]) -> str:

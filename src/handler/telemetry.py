@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from aws_lambda_powertools.logging import Logger
@@ -94,7 +95,7 @@ class CloudWatchJournal:
         )
         self._send([("InstancesCameBack", MetricUnit.Count, 1)])
 
-    def summary(self, summary: Summary, settled: Sequence[Settled]) -> None:
+    def summary(self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta) -> None:
         """One line with the counts; a metric for each that is not zero."""
         values = [("InstancesListed", MetricUnit.Count, float(summary.listed))]
         values += [(o.metric, MetricUnit.Count, float(summary.counts[o])) for o in Outcome]
@@ -106,7 +107,11 @@ class CloudWatchJournal:
             if s.outcome is Outcome.TERMINATED and s.took is not None
         ]
         self._send([value for value in values if value[2]] + took)
-        logger.info("run finished", extra={"summary": summary.as_returned()})
+        # In the log and no metric: a metric that every run sends is billed every hour.
+        backend_ms = round(answered_in / timedelta(milliseconds=1), 1)
+        logger.info(
+            "run finished", extra={"summary": summary.as_returned(), "backend_ms": backend_ms}
+        )
 
     def _send(self, values: Sequence[tuple[str, MetricUnit, float]]) -> None:
         """Metrics are billed by the hour in which they are sent: nothing to say, nothing sent."""
@@ -118,7 +123,8 @@ class CloudWatchJournal:
         metrics.add_dimension(name="agent_id", value=self.agent_id)
         for name, unit, value in values:
             metrics.add_metric(name=name, unit=unit, value=value)
-        metrics.flush_metrics()
+        if metrics.metric_set:  # it has sent a hundred values by itself, and may have none left
+            metrics.flush_metrics()
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

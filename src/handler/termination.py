@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int | bool]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do one run, and return its counts (contract section 2).
 
     Args:
-        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`.
+        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`, and `doctor`
+            has everything examined instead of a run.
         context: Lambda's own.
 
     Raises:
@@ -31,6 +32,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         TokenError: the client token is not to be had.
         BackendError: the backend's list is not to be had, or not of the agreed shape.
     """
+    if _asks_for_the_doctor(event):
+        from handler.doctor import examine
+
+        return examine(event, context, _policy, _limits)
     try:
         settings = Settings.read(os.environ, event)
         logger.append_keys(agent_id=settings.agent_id)
@@ -38,6 +43,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     except Exception as error:
         logger.error("run failed: %s", error)
         raise
+
+
+def _asks_for_the_doctor(event: object) -> bool:
+    return isinstance(event, dict) and bool(event.get("doctor"))
 
 
 def run(settings: Settings, context: LambdaContext) -> dict[str, int | bool]:

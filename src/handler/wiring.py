@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from handler.adapters.backend_api import BackendApi, open_session
 from handler.adapters.token import ClientToken
@@ -15,9 +15,11 @@ from handler.telemetry import CloudWatchJournal, logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_dynamodb import DynamoDBClient
 
     from handler.adapters.backlog import BacklogTable
     from handler.adapters.ec2_images import Ec2Estate
@@ -39,6 +41,7 @@ class Environment:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.cancelled: dict[str, CancelledRequest] = {}
+        self.listed: dict[str, datetime] = {}
         self._patient: dict[str, Any] = {}
 
     @cached_property
@@ -53,7 +56,15 @@ class Environment:
 
         return boto3.session.Session(region_name=self.settings.region)
 
-    def client(self, service: str, *, read_timeout: float, pool: int = 10, tries: int = 2) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+    def client(
+        self,
+        service: str,
+        *,
+        read_timeout: float,
+        pool: int = 10,
+        tries: int = 2,
+        checked: bool = True,
+    ) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client with time limits and botocore's `standard` retries.
 
         `standard`, not `adaptive`: adaptive slows every call of the client down after one
@@ -70,6 +81,7 @@ class Environment:
                 read_timeout=read_timeout,
                 max_pool_connections=pool,
                 retries={"mode": "standard", "total_max_attempts": tries},
+                parameter_validation=checked,
             ),
         )
 
@@ -126,13 +138,16 @@ class Environment:
         """The idempotency table."""
         from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
+        from handler.adapters.grouped_writes import GroupedWrites
         from handler.adapters.ledger import IdempotencyTable
 
+        # Powertools builds the requests: to check each of a hundred writes again costs more than to sign them.
+        client = self.client(
+            "dynamodb", read_timeout=3, pool=self.settings.backend_concurrency, checked=False
+        )
         store = DynamoDBPersistenceLayer(
             table_name=self.settings.idempotency_table,
-            boto3_client=self.client(
-                "dynamodb", read_timeout=3, pool=self.settings.backend_concurrency
-            ),
+            boto3_client=cast("DynamoDBClient", GroupedWrites(client)),
         )
         return IdempotencyTable(store, self.settings.idempotency_window_seconds)
 
@@ -184,6 +199,11 @@ class RunOutside:
     def cancelled(self) -> dict[str, CancelledRequest]:
         """Spot requests cancelled lately by this execution environment."""
         return self.environment.cancelled
+
+    @property
+    def listed(self) -> dict[str, datetime]:
+        """Instances listed lately to this execution environment."""
+        return self.environment.listed
 
     @cached_property
     def journal(self) -> CloudWatchJournal:
@@ -258,7 +278,10 @@ CONNECTION_VARIABLES = (
     "AWS_SESSION_TOKEN",
     *(
         f"AWS_ENDPOINT_URL{service}"
-        for service in ("", "_EC2", "_SSM", "_DYNAMODB", "_AUTO_SCALING", "_CLOUDTRAIL", "_RBIN")
+        for service in (
+            *("", "_EC2", "_SSM", "_DYNAMODB", "_AUTO_SCALING", "_CLOUDTRAIL", "_RBIN"),
+            *("_STS", "_SCHEDULER", "_CLOUDWATCH"),
+        )
     ),
     "REQUESTS_CA_BUNDLE",
     "HTTPS_PROXY",

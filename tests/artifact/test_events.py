@@ -11,8 +11,10 @@ import pytest
 from tests.artifact.conftest import AGENTS, House
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
-# env.json is no event: it is for `sam local invoke --env-vars`.
-FILES = sorted(path.name for path in EVENTS.glob("*.json") if path.name != "env.json")
+# env.json is no event: it is for `sam local invoke --env-vars`. doctor.json starts no run.
+FILES = sorted(
+    path.name for path in EVENTS.glob("*.json") if path.name not in {"env.json", "doctor.json"}
+)
 
 pytestmark = pytest.mark.artifact
 
@@ -96,6 +98,16 @@ def test_a_bad_environment_is_one_error_that_names_every_bad_variable(house: Hou
     assert result.error_message is not None
     assert [name for name in bad if name not in result.error_message] == []
     assert "AGENT_ID" not in result.error_message
+    assert house.reported() == []
+
+
+def test_the_doctor_examines_and_terminates_nothing(house: House) -> None:
+    ids = house.zombies()
+    with house.function() as function:
+        result = function.invoke(read("doctor.json"))
+    assert result.ok, result.error_message
+    assert result.payload["healthy"] is True, result.payload["text"]
+    assert house.states(ids) == {"running"}
     assert house.reported() == []
 
 

@@ -137,3 +137,17 @@ def test_an_instance_of_no_group_is_not_the_groups_to_end(emulator: Emulator, aw
             InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
         )
     assert emulator.fleet.live == [instance_id]
+
+
+def test_a_member_in_a_hook_waits_and_runs(emulator: Emulator, aws: Clients) -> None:
+    member, other = emulator.fleet.launch(asg="web"), emulator.fleet.launch(asg="web")
+    emulator.fleet.groups["web"].hook = True
+    aws.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=member, ShouldDecrementDesiredCapacity=True
+    )
+    answer = aws.autoscaling.describe_auto_scaling_instances(
+        InstanceIds=[member, other, "i-00000000000000009"]
+    )
+    states = {one["InstanceId"]: one["LifecycleState"] for one in answer["AutoScalingInstances"]}
+    assert states == {member: "Terminating:Wait", other: "InService"}
+    assert set(emulator.fleet.live) == {member, other}

@@ -141,6 +141,55 @@ def test_many_items_are_read_in_one_call(side: Side) -> None:
     assert answer["UnprocessedKeys"] == {}
 
 
+ABSENT: dict[str, Any] = {
+    "ConditionExpression": "attribute_not_exists(#id)",
+    "ExpressionAttributeNames": {"#id": "id"},
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
+
+
+def putting(table: str, key: str) -> Any:
+    return {"Put": {"TableName": table, "Item": {"id": {"S": key}, "n": {"N": "1"}}, **ABSENT}}
+
+
+def updating(table: str, key: str) -> Any:
+    given = {":n": {"N": "2"}}
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"id": {"S": key}},
+            "UpdateExpression": "SET n = :n",
+            "ExpressionAttributeValues": given,
+        }
+    }
+
+
+def test_a_transaction_writes_all(side: Side) -> None:
+    client, table = side.clients.dynamodb, side.table()
+    client.put_item(TableName=table, Item={"id": {"S": "b"}})
+    client.transact_write_items(TransactItems=[putting(table, "a"), updating(table, "b")])
+    for key, n in ("a", "1"), ("b", "2"):
+        assert client.get_item(TableName=table, Key={"id": {"S": key}})["Item"]["n"] == {"N": n}
+
+
+def test_a_transaction_writes_nothing_where_one_condition_fails(side: Side) -> None:
+    client, table = side.clients.dynamodb, side.table()
+    old = {"id": {"S": "b"}, "n": {"N": "7"}}
+    client.put_item(TableName=table, Item=cast("Any", old))
+    with pytest.raises(client.exceptions.TransactionCanceledException) as caught:
+        client.transact_write_items(TransactItems=[putting(table, "a"), putting(table, "b")])
+    reasons = caught.value.response["CancellationReasons"]
+    assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed"]
+    assert reasons[1]["Item"] == old
+    assert "Item" not in client.get_item(TableName=table, Key={"id": {"S": "a"}})
+
+
+def test_a_transaction_names_each_item_once(side: Side) -> None:
+    client, table = side.clients.dynamodb, side.table()
+    with pytest.raises(ClientError, match="ValidationException"):
+        client.transact_write_items(TransactItems=[putting(table, "a"), updating(table, "a")])
+
+
 def test_a_condition_that_fails_shows_the_old_item_on_demand(side: Side) -> None:
     table = side.table()
     put(side, table, "a")
@@ -262,6 +311,25 @@ def test_a_batch_may_leave_keys_for_the_next_call(emulator: Emulator, aws: Clien
     keys: Any = [{"id": {"S": key}} for key in ("a", "b")]
     answer = aws.dynamodb.batch_get_item(RequestItems={"ledger": {"Keys": keys}})
     assert answer["UnprocessedKeys"] == {"ledger": {"Keys": keys[1:]}}
+
+
+def test_a_transaction_whose_answer_was_lost_is_made_once(emulator: Emulator, aws: Clients) -> None:
+    emulator.tables.create("ledger")
+    request: Any = {"TransactItems": [putting("ledger", "a")], "ClientRequestToken": "t"}
+    for _ in range(2):
+        aws.dynamodb.transact_write_items(**request)
+
+
+@pytest.mark.parametrize("kind", ["Put", "Update"])
+def test_a_transaction_needs_the_permissions_of_its_writes(
+    emulator: Emulator, aws: Clients, kind: str
+) -> None:
+    emulator.tables.create("ledger")
+    emulator.policy.denied_actions = {f"dynamodb:{kind}Item"}
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        aws.dynamodb.transact_write_items(
+            TransactItems=[putting("ledger", "a"), updating("ledger", "b")]
+        )
 
 
 def test_the_ledger_meets_faults_as_other_services_do(emulator: Emulator, aws: Clients) -> None:

@@ -12,7 +12,11 @@ from tests.emulator.world import Handler, World
 def terminate_instance_in_auto_scaling_group(
     world: World, parameters: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The group need not replace the member if its desired capacity shrinks with it."""
+    """The group need not replace the member if its desired capacity shrinks with it.
+
+    A second call for a member that waits in a hook shrinks the group once more: what EC2 does
+    then is not documented, and this is the worst.
+    """
     fleet = world.fleet
     fleet.settle()
     instance = fleet.get(parameters["InstanceId"])
@@ -32,7 +36,10 @@ def terminate_instance_in_auto_scaling_group(
                 "shouldDecrementDesiredCapacity flag to false or lower group's min size.",
             )
         group.desired -= 1
-    fleet.end(instance, USER)
+    if group.hook:
+        group.waiting.add(instance.id)
+    else:
+        fleet.end(instance, USER)
     return {
         "Activity": {
             "ActivityId": f"00000000-0000-4000-9000-{instance.sequence:012x}",
@@ -46,6 +53,32 @@ def terminate_instance_in_auto_scaling_group(
     }
 
 
+def describe_auto_scaling_instances(
+    world: World, parameters: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Members by their ids, with where each is in its life; ids of no member are left out."""
+    fleet = world.fleet
+    fleet.settle()
+    members = [fleet.get(instance_id) for instance_id in parameters["InstanceIds"]]
+    return {
+        "AutoScalingInstances": [
+            {
+                "InstanceId": one.id,
+                "AutoScalingGroupName": one.group,
+                "AvailabilityZone": one.zone,
+                "LifecycleState": (
+                    "Terminating:Wait" if one.id in fleet.groups[one.group].waiting else "InService"
+                ),
+                "HealthStatus": "HEALTHY",
+                "ProtectedFromScaleIn": False,
+            }
+            for one in members
+            if one is not None and one.group is not None and one.live
+        ]
+    }
+
+
 OPERATIONS: Mapping[str, Handler] = {
+    "DescribeAutoScalingInstances": describe_auto_scaling_instances,
     "TerminateInstanceInAutoScalingGroup": terminate_instance_in_auto_scaling_group,
 }

@@ -3,7 +3,7 @@
 A parameter that is not implemented is refused, not ignored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.emulator.errors import AwsError
 from tests.emulator.expressions import Expressions, invalid
 
 _ALL_OLD = "ALL_OLD"
+_FAILED_CHECK = "ConditionalCheckFailedException"
 _NAMES = {"ExpressionAttributeNames", "ExpressionAttributeValues"}
 _CONDITION = {"ConditionExpression", "ReturnValuesOnConditionCheckFailure", *_NAMES}
 _UNREAD = {"ReturnConsumedCapacity"}
@@ -20,6 +21,7 @@ _KNOWN = {
     "DeleteItem": {"TableName", "Key", *_CONDITION},
     "GetItem": {"TableName", "Key", "ConsistentRead", "ProjectionExpression", *_NAMES},
     "BatchGetItem": {"RequestItems"},
+    "TransactWriteItems": {"TransactItems", "ClientRequestToken"},
 }
 
 
@@ -46,6 +48,7 @@ class Tables:
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}
         self.unprocessed = 0  # how many keys each BatchGetItem leaves for another call
+        self._transactions: set[str] = set()
 
     def create(self, name: str, *, key: str = "id", sort_key: str | None = None) -> Table:
         self._tables[name] = Table(name, (key,) if sort_key is None else (key, sort_key))
@@ -59,21 +62,13 @@ class Tables:
     def put_item(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         table = self._open("PutItem", parameters)
         key = table.key_of(parameters["Item"], exactly=False)
-        expressions = Expressions(parameters)
-        _check(table.items.get(key), parameters, expressions)
-        expressions.all_used()
-        table.items[key] = dict(parameters["Item"])
+        table.items[key] = _put(table.items.get(key), parameters)
         return {}
 
     def update_item(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         table = self._open("UpdateItem", parameters)
         key = table.key_of(parameters["Key"], exactly=True)
-        expressions = Expressions(parameters)
-        old = table.items.get(key, {})
-        new = expressions.updated(parameters["UpdateExpression"], {**parameters["Key"], **old})
-        _check(table.items.get(key), parameters, expressions)
-        expressions.all_used()
-        table.items[key] = new
+        table.items[key] = _updated(table.items.get(key), parameters)
         return {}
 
     def delete_item(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -111,6 +106,43 @@ class Tables:
             left.setdefault(name, request)["Keys"].append(attributes)
         return {"Responses": responses, "UnprocessedKeys": left}
 
+    def transact_write_items(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All of the writes or none; why not is told for each."""
+        _refuse_unknown("TransactWriteItems", parameters)
+        token = parameters.get("ClientRequestToken", "")
+        if token in self._transactions:
+            return {}  # the same request again: its first answer was lost
+        writes = [next(iter(one.items())) for one in parameters["TransactItems"]]
+        if len(writes) > 100:
+            raise invalid("Member must have length less than or equal to 100")
+        changed: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+        reasons: list[dict[str, Any]] = []
+        for kind, write in writes:
+            table = self._open(_IN_TRANSACTIONS[kind], write)
+            key = table.key_of(write["Item" if kind == "Put" else "Key"], exactly=kind == "Update")
+            if key in changed.setdefault(table.name, {}):
+                raise invalid("Transaction request cannot include multiple operations on one item")
+            try:
+                changed[table.name][key] = _WRITTEN[kind](table.items.get(key), write)
+            except AwsError as error:
+                if error.code != _FAILED_CHECK:
+                    raise
+                reasons.append({"Code": "ConditionalCheckFailed", "Message": error.message})
+                reasons[-1] |= error.extra or {}
+            else:
+                reasons.append({"Code": "None"})
+        if any(reason["Code"] != "None" for reason in reasons):
+            codes = ", ".join(reason["Code"] for reason in reasons)
+            raise AwsError(
+                "TransactionCanceledException",
+                f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+                extra={"CancellationReasons": reasons},
+            )
+        for name, items in changed.items():
+            self[name].items.update(items)
+        self._transactions.add(token)
+        return {}
+
     def _open(self, operation: str, parameters: Mapping[str, Any]) -> Table:
         _refuse_unknown(operation, parameters)
         return self[parameters["TableName"]]
@@ -122,6 +154,29 @@ def _refuse_unknown(operation: str, parameters: Mapping[str, Any]) -> None:
         raise invalid(f"the emulator does not implement {sorted(unknown)} of {operation}")
 
 
+def _put(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    expressions = Expressions(parameters)
+    _check(old, parameters, expressions)
+    expressions.all_used()
+    return dict(parameters["Item"])
+
+
+def _updated(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    expressions = Expressions(parameters)
+    before = {**parameters["Key"], **(old or {})}
+    new = expressions.updated(parameters["UpdateExpression"], before)
+    _check(old, parameters, expressions)
+    expressions.all_used()
+    return new
+
+
+_IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem"}
+_WRITTEN: Mapping[str, Callable[[Mapping[str, Any] | None, Mapping[str, Any]], dict[str, Any]]] = {
+    "Put": _put,
+    "Update": _updated,
+}
+
+
 def _check(
     old: Mapping[str, Any] | None, parameters: Mapping[str, Any], expressions: Expressions
 ) -> None:
@@ -130,7 +185,7 @@ def _check(
         return
     shown = parameters.get("ReturnValuesOnConditionCheckFailure") == _ALL_OLD and old is not None
     raise AwsError(
-        "ConditionalCheckFailedException",
+        _FAILED_CHECK,
         "The conditional request failed",
         extra={"Item": old} if shown else None,
     )

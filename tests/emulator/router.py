@@ -14,6 +14,14 @@ from tests.emulator.faults import Fault
 from tests.emulator.protocol import Wire, wire
 from tests.emulator.world import Handler, World
 
+
+def _transact_write_items(world: World, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What allows the single writes allows this (DynamoDB, "IAM and transactions")."""
+    for kind in {kind for one in given["TransactItems"] for kind in one}:
+        world.policy.check_action(f"dynamodb:{kind}Item")
+    return world.tables.transact_write_items(given)
+
+
 OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
     "ec2": {**ec2.OPERATIONS, **ec2_spot.OPERATIONS, **ec2_images.OPERATIONS},
     "autoscaling": {**autoscaling.OPERATIONS, **image_users.AUTOSCALING},
@@ -28,6 +36,7 @@ OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
         "UpdateItem": lambda world, given: world.tables.update_item(given),
         "DeleteItem": lambda world, given: world.tables.delete_item(given),
         "BatchGetItem": lambda world, given: world.tables.batch_get_item(given),
+        "TransactWriteItems": _transact_write_items,
     },
 }
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")

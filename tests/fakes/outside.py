@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from threading import Lock, get_ident
 from typing import TypeVar
 
@@ -98,6 +99,7 @@ class FakeJournal:
     stuck_ones: list[tuple[str, float]] = field(default_factory=list)
     returned_ones: list[tuple[str, str]] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
+    answered_in: list[timedelta] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     def settled(self, settled: Settled) -> None:
@@ -120,8 +122,9 @@ class FakeJournal:
     def came_back(self, instance_id: str, request: str) -> None:
         self.returned_ones.append((instance_id, request))
 
-    def summary(self, summary: Summary, settled: Sequence[Settled]) -> None:
+    def summary(self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta) -> None:
         self.summaries.append(summary)
+        self.answered_in.append(answered_in)
 
     def outcomes(self) -> dict[str, Outcome]:
         """Instance id → its one outcome; fails where an id has several."""
@@ -151,6 +154,7 @@ class FakeOutside:
         self.the_journal = FakeJournal()
         self.touched: list[tuple[str, int]] = []
         self._cancelled: dict[str, CancelledRequest] = {}
+        self._listed: dict[str, datetime] = {}
 
     @property
     def backend(self) -> FakeBackend:
@@ -175,6 +179,10 @@ class FakeOutside:
     @property
     def cancelled(self) -> dict[str, CancelledRequest]:
         return self._cancelled
+
+    @property
+    def listed(self) -> dict[str, datetime]:
+        return self._listed
 
     def _touch(self, port: str, value: T) -> T:
         self.touched.append((port, get_ident()))

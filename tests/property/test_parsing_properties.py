@@ -93,6 +93,17 @@ def test_entries_are_counted_whatever_they_are(entries: list[Any]) -> None:
         assert len(listing.marked) + len(listing.invalid) == len(entries)
 
 
+@given(
+    st.sampled_from(["seconds_waiting", "seconds_since_marked"]),
+    st.floats() | st.integers(-(10**400), 10**400),
+)
+def test_a_waiting_time_is_finite_or_its_entry_invalid(name: str, seconds: float) -> None:
+    entry = {"instance_id": "i-12345678", name: seconds}
+    listing = read(json.dumps({"instances": [entry], "auto_terminate_enabled": 1}).encode())
+    assert listing is not None
+    assert len(listing.marked) + len(listing.invalid) == 1
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_list_or_a_backend_error(body: bytes) -> None:
     read(body)

@@ -64,6 +64,7 @@ class Gate:
     recorded: list[Recorded] = field(default_factory=list)
     fired: list[str] = field(default_factory=list)
     calls: list[tuple[str, float]] = field(default_factory=list)
+    under_way: int = 0  # touched by the event loop alone
 
     def clear(self) -> None:
         self.script.clear()
@@ -92,6 +93,13 @@ class Gated:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
             await self._app(scope, receive, send)
             return
+        self._gate.under_way += 1
+        try:
+            await self._meet(scope, receive, send)
+        finally:
+            self._gate.under_way -= 1
+
+    async def _meet(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _whole(receive)
         fault = self._gate.take(scope["path"].rpartition("/")[2])
         kind = fault.kind if fault else None

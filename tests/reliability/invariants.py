@@ -151,9 +151,16 @@ def _check_account(book: Book, run: Run, also: Run | None) -> None:
 def check_once(book: Book) -> None:
     """A success is recorded once in a window; every further one has its one allowed cause.
 
-    The allowed causes: the acknowledgement of the earlier one was lost on its way, so nobody but
-    the backend could know of it; or the ledger did not work in the run of either.
+    The allowed causes: the acknowledgement of the earlier one was lost on its way, or came when
+    its run had ended and said `unreported`, so nobody but the backend could know of it; or the
+    ledger did not work in the run of either.
     """
+    unheard = {
+        line["instance_id"]
+        for run in book.world.runs
+        for line in run.wrote.lines
+        if line.get("outcome") == "unreported"
+    }
     recorded = [(report, run.ledger_broken) for run in book.world.runs for report in run.recorded]
     seen: set[int] = set()
     by_id: dict[str, list[tuple[float, bool]]] = {}
@@ -161,7 +168,7 @@ def check_once(book: Book) -> None:
         if id(report) in seen or not report.success:
             continue
         seen.add(id(report))
-        excused = broken or not report.acknowledged
+        excused = broken or not report.acknowledged or report.instance_id in unheard
         by_id.setdefault(report.instance_id, []).append((report.at, excused))
     for instance_id, successes in by_id.items():
         assert book.world.successes(instance_id) == len(successes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,9 +46,12 @@ def read(properties: Iterable[tuple[str, object]]) -> list[Row]:
     return [Row(**json.loads(str(value))) for name, value in properties if name == PROPERTY]
 
 
-def written(rows: Iterable[Row], tests: int) -> str:
+def written(rows: Iterable[Row], tests: int, still_open: Iterable[str]) -> str:
     """The document."""
-    known = sorted(set(rows))
+    tries: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        tries[row.part, row.what, row.result] += row.tries
+    known = sorted(Row(part, what, n, result) for (part, what, result), n in tries.items())
     lines = [
         "# Reliability: what was tried, and what came of it",
         "",
@@ -63,4 +67,6 @@ def written(rows: Iterable[Row], tests: int) -> str:
             continue
         lines += ["", f"## {title}", "", "| what | tries | result |", "|---|---:|---|"]
         lines += [f"| {row.what} | {row.tries:,} | {row.result} |" for row in of_part]
+    if known_defects := sorted(set(still_open)):
+        lines += ["", "## Known and still open", "", *(f"- {each}" for each in known_defects)]
     return "\n".join(lines) + "\n"

@@ -155,8 +155,13 @@ def test_no_record_is_written_for_reports_that_there_is_no_time_for(world: World
     assert run.counts["unreported"] > 100
     over = LAMBDA_SECONDS - 2
     began = run.calls[0].at
-    late = [call for call in run.asked("PutItem") if call.at - began > over]
-    assert len(late) <= 16
+    late = [
+        call
+        for operation in ("PutItem", "TransactWriteItems")
+        for call in run.asked(operation)
+        if call.at - began > over
+    ]
+    assert len(late) <= 2
 
 
 def test_what_ended_before_it_was_marked_has_no_time_to_terminate(world: World) -> None:
@@ -193,12 +198,6 @@ def test_nothing_is_terminated_after_a_run_has_deferred_it(world: World) -> None
     assert world.state(one) == "running"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="jobs/terminate.py _carried leaves out what is listed, but the backend does not list a zombie "
-    "for five minutes after its refusal was reported: until then it passes for an unmarked peer, and "
-    "vouches for the next zombie of its workload (the last machine is never terminated)",
-)
 def test_a_refused_zombie_is_no_peer_while_it_is_hidden(world: World) -> None:
     first, second = (world.launch(tags={**MANAGED, "LogicalAgentId": "workload"}) for _ in range(2))
     world.mark_zombies(first)
@@ -209,6 +208,18 @@ def test_a_refused_zombie_is_no_peer_while_it_is_hidden(world: World) -> None:
     world.mark_zombies(third)
     assert world.run(REQUIRE_RUNNING_PEER="true").counts == {"listed": 1, "refused": 1}
     assert world.state(third) == "running"
+
+
+def test_a_member_that_waits_in_a_hook_makes_its_group_smaller_once(world: World) -> None:
+    member, _ = world.launch(asg="web"), world.launch(asg="web")
+    world.aws.fleet.groups["web"].hook = True
+    world.mark_replicas(member)
+    assert world.run(ASG_MEMBERS="terminate_and_shrink").counts["terminated"] == 1
+    world.set_quirks(confirmed_replicas_return=True)
+    for _ in range(3):
+        world.clock.advance(3700)
+        assert world.run(ASG_MEMBERS="terminate_and_shrink").counts["listed"] == 1
+    assert world.aws.fleet.groups["web"].desired == 1
 
 
 # A server that says what the reference backend would not.

@@ -73,7 +73,7 @@ CALM = {
     "AUTO_TERMINATE_ENABLED": "true",
 }
 """The rules that hold instances back are lifted; what protects for good stays as it was."""
-OVERLAPPED_AT = ["DescribeInstances", "TerminateInstances", "PutItem", "UpdateItem"]
+OVERLAPPED_AT = ["DescribeInstances", "TerminateInstances", "PutItem", "TransactWriteItems"]
 
 
 class Fleet(RuleBasedStateMachine):

@@ -100,6 +100,7 @@ EC2: Mapping[str, Trouble] = {
 SERVICES: Mapping[str, Trouble] = {
     **_of_json("PutItem"),
     **_of_json("UpdateItem"),
+    **_of_json("TransactWriteItems"),
     **_of_json("DeleteItem"),
     **_of_json("LookupEvents"),
     **_of_json("GetParameter"),

@@ -44,8 +44,8 @@ PAUSE = 301
 LAMBDA_SECONDS = 55.0
 WINDOW = 3600
 AGENT, OTHER_AGENT = "agent-ours", "agent-theirs"
-LEDGER_CALLS = frozenset({"PutItem", "UpdateItem", "DeleteItem", "GetItem"})
-LEDGER_WORKS = frozenset({OK, "ConditionalCheckFailedException"})
+LEDGER_CALLS = frozenset({"PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "GetItem"})
+LEDGER_WORKS = frozenset({OK, "ConditionalCheckFailedException", "TransactionCanceledException"})
 SPOILED = frozenset(
     {
         "dropped",

@@ -1,4 +1,4 @@
-"""The template as CloudFormation would see it: SAM's transform done, parameters filled in."""
+"""The template as CloudFormation would see it: both transforms done, parameters filled in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
+from samcli.lib.cfn_language_extensions.api import create_default_intrinsic_resolver
+from samcli.lib.cfn_language_extensions.models import TemplateProcessingContext
+from samcli.lib.cfn_language_extensions.processors import ForEachProcessor
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -41,20 +44,32 @@ def source() -> dict[str, Json]:
     return cast("dict[str, Json]", yaml_parse((ROOT / "template.yaml").read_text()))
 
 
-@cache
-def transformed() -> dict[str, Json]:
-    """template.yaml after SAM's transform, intrinsic functions still in it."""
-    template = deepcopy(source())
-    # What `sam package` would do: the translator takes only S3 locations.
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::LayerVersion":
-            resource["Properties"]["ContentUri"] = "s3://bucket/layer"
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/function"
+def transform(template: dict[str, Json], further_agents: str = "") -> dict[str, Json]:
+    """What CloudFormation's two transforms make of a packaged template.
+
+    The loop over the agents is written out by SAM's own processor, not by all of SAM's expander:
+    that one puts in every parameter's default, too.
+    """
+    context = TemplateProcessingContext(
+        deepcopy(template), {"FurtherAgentIds": further_agents.split(",")}
+    )
+    ForEachProcessor(create_default_intrinsic_resolver(context)).process_template(context)
+    written_out = {**context.fragment, "Transform": "AWS::Serverless-2016-10-31"}
     session = boto3.session.Session(region_name="us-east-1")
     return cast(
         "dict[str, Json]",
-        Translator({}, Parser(), None, session).translate(template, parameter_values={}),
+        Translator({}, Parser(), None, session).translate(written_out, parameter_values={}),
     )
+
+
+@cache
+def transformed(further_agents: str = "") -> dict[str, Json]:
+    """template.yaml after the transforms, intrinsic functions still in it."""
+    template = deepcopy(source())
+    # What `sam package` would do: the translator takes only S3 locations.
+    template["Resources"]["DependenciesLayer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/function"
+    return transform(template, further_agents)
 
 
 def check(name: str, value: str) -> None:
@@ -65,7 +80,8 @@ def check(name: str, value: str) -> None:
         raise BadParameterError(f"the template has no parameter {name}") from None
     if value not in [str(v) for v in declared.get("AllowedValues", [value])]:
         raise BadParameterError(f"{name}={value}: not among its allowed values")
-    if not re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL):
+    listed = value.split(",") if declared["Type"] == "CommaDelimitedList" else [value]
+    if not all(re.fullmatch(declared.get("AllowedPattern", ".*"), v, re.DOTALL) for v in listed):
         raise BadParameterError(f"{name}={value}: does not match its allowed pattern")
     if declared["Type"] == "Number" and not (
         declared.get("MinValue", 0) <= float(value) <= declared.get("MaxValue", float("inf"))
@@ -91,9 +107,13 @@ class Stack:
             check(key, value)
         return cls(name, region, tuple(sorted(parameters.items())))
 
+    @property
+    def template(self) -> dict[str, Json]:
+        return transformed(dict(self.overrides).get("FurtherAgentIds", ""))
+
     @cached_property
     def parameters(self) -> Mapping[str, str]:
-        declared = transformed()["Parameters"]
+        declared = source()["Parameters"]
         defaults = {k: str(v["Default"]) for k, v in declared.items() if "Default" in v}
         return {**defaults, **REQUIRED, **dict(self.overrides)}
 
@@ -102,13 +122,13 @@ class Stack:
         """Every resource that is created, intrinsic functions resolved."""
         return {
             logical_id: self._resolve(resource)
-            for logical_id, resource in transformed()["Resources"].items()
-            if "Condition" not in resource or self._condition(resource["Condition"])
+            for logical_id, resource in self.template["Resources"].items()
+            if "Condition" not in resource or self.condition(resource["Condition"])
         }
 
     @cached_property
     def outputs(self) -> dict[str, Json]:
-        return cast("dict[str, Json]", self._resolve(transformed()["Outputs"]))
+        return cast("dict[str, Json]", self._resolve(self.template["Outputs"]))
 
     def properties(self, logical_id: str) -> dict[str, Json]:
         return cast("dict[str, Json]", self.resources[logical_id]["Properties"])
@@ -127,10 +147,14 @@ class Stack:
         return [p["PolicyDocument"] for p in self.properties(role)["Policies"]]
 
     def rule_holds(self, rule: str) -> bool:
-        return all(self._truth(a["Assert"]) for a in transformed()["Rules"][rule]["Assertions"])
+        return all(self._truth(a["Assert"]) for a in self.template["Rules"][rule]["Assertions"])
 
-    def _condition(self, name: str) -> bool:
-        return self._truth(transformed()["Conditions"][name])
+    def value_of(self, name: str) -> str:
+        """What `${name}` stands for in Fn::Sub: a parameter, a resource or, with a dot, an attribute."""
+        return str(self._call("Fn::GetAtt" if "." in name else "Ref", name))
+
+    def condition(self, name: str) -> bool:
+        return self._truth(self.template["Conditions"][name])
 
     def _truth(self, expression: Json) -> bool:
         ((operator, operand),) = expression.items()
@@ -145,7 +169,7 @@ class Stack:
             case "Fn::Or":
                 return any(self._truth(part) for part in operand)
             case "Condition":
-                return self._condition(operand)
+                return self.condition(operand)
         raise NotImplementedError(operator)
 
     def _resolve(self, node: Json) -> Json:
@@ -178,12 +202,14 @@ class Stack:
             case "Fn::Select":
                 index, parts = operand
                 return self._resolve(parts)[int(index)]
+            case "Fn::Length":
+                return len(self._resolve(operand))
             case "Fn::If":
                 condition, yes, no = operand
-                return self._resolve(yes if self._condition(condition) else no)
+                return self._resolve(yes if self.condition(condition) else no)
             case "Fn::FindInMap":
                 mapping, first, second = (self._resolve(part) for part in operand)
-                return transformed()["Mappings"][mapping][first][second]
+                return self.template["Mappings"][mapping][first][second]
         raise NotImplementedError(name)
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
@@ -191,13 +217,11 @@ class Stack:
         if attribute != "Arn":
             return f"{found}/{attribute}"
         # A log group's ARN ends so, and thereby covers its streams.
-        kind = transformed()["Resources"][logical_id]["Type"]
+        kind = self.template["Resources"][logical_id]["Type"]
         return f"arn:of:{found}" + (":*" if kind == "AWS::Logs::LogGroup" else "")
 
     def _substitute(self, match: re.Match[str]) -> str:
-        name = match[1]
-        operand = ("Fn::GetAtt", name) if "." in name else ("Ref", name)
-        return str(self._call(*operand))
+        return self.value_of(match[1])
 
     def _reference(self, name: str) -> Json:
         pseudo = {
@@ -210,9 +234,13 @@ class Stack:
         }
         if name in pseudo:
             return pseudo[name]
-        return self.parameters[name] if name in self.parameters else self._resource(name)
+        if name not in self.parameters:
+            return self._resource(name)
+        value = self.parameters[name]
+        many = source()["Parameters"][name]["Type"] == "CommaDelimitedList"
+        return value.split(",") if many else value
 
     def _resource(self, logical_id: str) -> str:
-        if logical_id not in transformed()["Resources"]:
+        if logical_id not in self.template["Resources"]:
             raise KeyError(f"reference to {logical_id}, which is not in the template")
         return f"{self.name}/{logical_id}"

@@ -24,8 +24,10 @@ TELEMETRY = [CODE / "telemetry.py", CODE / "housekeeping_telemetry.py"]
 METRIC = re.compile(r"(?:[A-Z][a-z]+){2,}")
 AWS_METRICS = {
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration"},
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
 }
+OF_FILTERS = "Space/mine"
+"""The namespace of what the filters on the log count: see test_log_filters.py."""
 STACK = Stack.of(
     "mine",
     "ap-south-1",
@@ -92,6 +94,7 @@ def in_alarms() -> list[tuple[str, str, dict[str, str]]]:
     return [
         (one["Namespace"], one["MetricName"], {d["Name"]: d["Value"] for d in one["Dimensions"]})
         for one in plain
+        if one["Namespace"] != OF_FILTERS
     ]
 
 
@@ -174,12 +177,15 @@ def test_durations_are_shown_against_the_function_s_own_limit(
 def test_the_oldest_wait_is_shown_against_its_alarm() -> None:
     (wait,) = [w for w in widgets("metric") if "OldestWait" in str(w["metrics"])]
     (line,) = wait["annotations"]["horizontal"]
-    assert line["value"] == int(STACK.properties("OldestWaitAlarm")["Threshold"])
+    assert line["value"] == int(STACK.parameters["OldestWaitAlarmSeconds"])
 
 
 def test_the_state_of_every_alarm_is_on_the_dashboard() -> None:
     (widget,) = widgets("alarm")
-    alarms = STACK.of_type("AWS::CloudWatch::Alarm")
+    alarms = {
+        **STACK.of_type("AWS::CloudWatch::Alarm"),
+        **STACK.of_type("AWS::CloudWatch::CompositeAlarm"),
+    }
     assert sorted(widget["alarms"]) == sorted(f"arn:of:mine/{name}" for name in alarms)
 
 
@@ -198,6 +204,18 @@ def test_widgets_are_titled_in_this_region_and_cover_one_another_nowhere(dashboa
         }
         assert covered.isdisjoint(area)
         covered |= area
+
+
+def test_one_dashboard_serves_every_agent() -> None:
+    """The variable's fields: CloudWatch API Reference, "Dashboard Body Structure and Syntax"."""
+    (variable,) = DASHBOARDS["Dashboard"]["variables"]
+    assert variable["type"] == "property"
+    assert variable["property"] == variable["populateFrom"] == "agent_id"
+    assert variable["inputType"] == "select"
+    assert variable["defaultValue"] == "agent-9"
+    assert variable["search"] == '{"Space",agent_id,service} service="svc"'
+    for _, _, dimensions in on_dashboards("Dashboard"):
+        assert dimensions.get("agent_id", "agent-9") == "agent-9"
 
 
 def test_dashboards_are_named_after_stack_and_region_for_they_are_seen_from_every_region() -> None:
@@ -241,7 +259,7 @@ REPORT_KEYS = {  # of Lambda's own line at a run's end
 INSIGHTS = (
     {"SOURCE", "fields", "filter", "stats", "sort", "limit"}
     | {"by", "as", "asc", "desc", "in", "like", "and", "or"}
-    | {"count", "count_distinct", "max", "latest", "bin"}
+    | {"count", "count_distinct", "max", "latest", "pct", "bin"}
 )
 
 

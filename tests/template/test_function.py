@@ -32,11 +32,11 @@ def test_the_template_sets_every_variable_that_the_settings_read() -> None:
 def test_every_variable_has_a_parameter_of_its_name() -> None:
     parameters = source()["Parameters"].keys()
     without = {v for v in Stack.of().environment() if camel(v) not in parameters}
-    # The table is the stack's own; the level is also Lambda's, so the parameter has no brand.
-    assert without == {"IDEMPOTENCY_TABLE", "POWERTOOLS_LOG_LEVEL"}
+    # Table and schedule are the stack's own; the level is also Lambda's: its parameter has no brand.
+    assert without == {"IDEMPOTENCY_TABLE", "SCHEDULE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
-@pytest.mark.parametrize("variable", sorted(TERMINATION))
+@pytest.mark.parametrize("variable", sorted(TERMINATION - {"SCHEDULE_NAME"}))
 def test_a_parameter_reaches_its_variable(variable: str) -> None:
     if variable == "IDEMPOTENCY_TABLE":
         assert Stack.of().environment()[variable] == "spot-cleanup/IdempotencyTable"
@@ -65,6 +65,7 @@ def test_the_settings_accept_the_template_s_defaults() -> None:
             "SERVER_URL",
             "CLIENT_TOKEN_PARAMETER",
             "IDEMPOTENCY_TABLE",
+            "SCHEDULE_NAME",
         )
     }
     assert settings == Settings.read(required, {})
@@ -75,11 +76,22 @@ def test_the_handler_is_where_the_template_says() -> None:
     assert callable(getattr(import_module(module), name))
 
 
-@pytest.mark.parametrize(("given", "reserved"), [("1", "1"), ("3", "3"), ("0", None)])
-def test_concurrency_is_reserved_unless_the_account_is_too_small(
-    given: str, reserved: str | None
+@pytest.mark.parametrize(
+    ("given", "agents", "reserved"),
+    [
+        ("1", "", "1"),
+        ("3", "", "3"),
+        ("0", "", None),  # the account is too small
+        ("1", "agent-2", None),  # the default: one at a time would make them wait for one another
+        ("3", "agent-2", "3"),
+        ("0", "agent-2", None),
+    ],
+)
+def test_concurrency_is_reserved_where_it_is_of_use(
+    given: str, agents: str, reserved: str | None
 ) -> None:
-    function = Stack.of(ReservedConcurrency=given).properties("TerminationFunction")
+    stack = Stack.of(ReservedConcurrency=given, FurtherAgentIds=agents)
+    function = stack.properties("TerminationFunction")
     assert function.get("ReservedConcurrentExecutions") == reserved
 
 

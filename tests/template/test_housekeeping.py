@@ -10,7 +10,6 @@ import pytest
 from handler.settings import ENVIRONMENT_VARIABLES, Settings
 from tests.support.iam import Request, is_allowed
 from tests.template.stack import ACCOUNT, ROOT, BadParameterError, Stack
-from tests.template.test_names import NAMES, names
 from tests.template.test_roles import HERE, OURS, PARAMETER, REGION, TABLE, VIA_SSM, tag
 
 ON = {"HousekeepingEnabled": "true"}
@@ -162,17 +161,13 @@ def test_it_runs_every_hour_under_a_name_of_its_own_and_is_not_repeated() -> Non
     assert stack.properties("HousekeepingFunction")["Timeout"] < 3600
 
 
-def test_two_stacks_share_no_name_with_it_either() -> None:
-    first, second = names(Stack.of("first", **ON)), names(Stack.of("second", **ON))
-    assert first.isdisjoint(second)
-    assert {r["Type"] for r in Stack.of(**ON).resources.values()} >= {"AWS::Lambda::Function"}
-    assert "AWS::Scheduler::Schedule" in NAMES
-
-
-@pytest.mark.parametrize("logical_id", ["HousekeepingFunction", "HousekeepingRole"])
-def test_it_tells_whose_it_is(logical_id: str) -> None:
-    tags = Stack.of(AgentId="agent-3", **ON).properties(logical_id)["Tags"]
-    assert {tag["Key"]: tag["Value"] for tag in tags}["Agent"] == "agent-3"
+def test_it_runs_once_for_the_stack_however_many_agents_there_are() -> None:
+    """Images and snapshots are an account's and a region's."""
+    stack = Stack.of(FurtherAgentIds="agent-2,agent-3", ReservedConcurrency="3", **ON)
+    schedules = stack.of_type("AWS::Scheduler::Schedule").values()
+    targets = [one["Target"]["Arn"] for one in schedules]
+    assert targets.count("arn:of:spot-cleanup/HousekeepingFunction") == 1
+    assert stack.properties("HousekeepingFunction")["ReservedConcurrentExecutions"] == 1
 
 
 @pytest.mark.parametrize("request_", ALLOWED, ids=named)

@@ -10,44 +10,72 @@ from tests.template.stack import Stack
 # The properties by which a resource's name is chosen; without one CloudFormation makes it up.
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::CompositeAlarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Lambda::LayerVersion": "LayerName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Logs::MetricFilter": "FilterName",
     "AWS::Logs::QueryDefinition": "Name",
+    "AWS::SNS::Topic": "TopicName",
     "AWS::SQS::Queue": "QueueName",
     "AWS::Scheduler::Schedule": "Name",
     "AWS::Scheduler::ScheduleGroup": "Name",
 }
-NAMELESS = {"AWS::Lambda::EventInvokeConfig", "AWS::SQS::QueuePolicy"}
-# SAM gives these no tags: a schedule takes none, its group does. Nor do dashboards and queries.
+NAMELESS = {
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+}
+# A schedule takes no tags, its group does. Nor do layers, dashboards, queries and filters.
 UNTAGGED = {
     "AWS::CloudWatch::Dashboard",
     "AWS::Lambda::LayerVersion",
+    "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Scheduler::Schedule",
 } | NAMELESS
 
 
-def names(stack: Stack) -> set[tuple[str, str]]:
-    return {
-        (r["Type"], r["Properties"][NAMES[r["Type"]]])
+FULL = {
+    "FurtherAgentIds": "agent-2,agent-3",
+    "HousekeepingEnabled": "true",
+    "AlarmEmail": "ops@example.com",
+}
+"""The parameters with which every resource is there."""
+
+
+def names(stack: Stack) -> list[tuple[str, str]]:
+    """What would collide: kind and name; a schedule's is its group's, a metric its namespace's."""
+    found = [
+        (r["Type"], f"{r['Properties'].get('GroupName', '')}/{r['Properties'][NAMES[r['Type']]]}")
         for r in stack.resources.values()
         if r["Type"] in NAMES and NAMES[r["Type"]] in r["Properties"]
-    }
+    ]
+    filters = stack.of_type("AWS::Logs::MetricFilter").values()
+    sent = [metric for one in filters for metric in one["MetricTransformations"]]
+    return found + [("metric", f"{m['MetricNamespace']}/{m['MetricName']}") for m in sent]
 
 
 def test_every_kind_of_resource_is_looked_at() -> None:
-    kinds = {resource["Type"] for resource in Stack.of().resources.values()}
+    kinds = {resource["Type"] for resource in Stack.of(**FULL).resources.values()}
     assert kinds == NAMES.keys() | NAMELESS
+    assert not set(Stack.of(**FULL).template["Resources"]) - set(Stack.of(**FULL).resources)
 
 
-def test_two_stacks_of_one_agent_share_no_name() -> None:
-    first, second = names(Stack.of("first")), names(Stack.of("second"))
-    assert first
-    assert first.isdisjoint(second)
+def test_two_stacks_of_the_same_agents_share_no_name() -> None:
+    first, second = names(Stack.of("first", **FULL)), names(Stack.of("second", **FULL))
+    assert len(first) > 20
+    assert not set(first) & set(second)
+
+
+@pytest.mark.parametrize("parameters", [{}, FULL], ids=["one agent", "everything"])
+def test_no_name_is_given_twice_in_a_stack(parameters: dict[str, str]) -> None:
+    given = names(Stack.of(**parameters))
+    assert len(set(given)) == len(given)
 
 
 def test_roles_have_no_chosen_name() -> None:
@@ -56,28 +84,32 @@ def test_roles_have_no_chosen_name() -> None:
     assert not [role for role in roles.values() if "RoleName" in role]
 
 
-def test_the_schedule_is_named_after_the_stack_and_in_its_own_group() -> None:
+def test_the_schedule_is_named_after_its_agent_and_in_the_stack_s_own_group() -> None:
     schedule = Stack.of("mine").one("AWS::Scheduler::Schedule")
-    assert schedule["Name"] == "mine-termination"
+    assert schedule["Name"] == "termination-agent-1"
     assert schedule["GroupName"] == "mine/ScheduleGroup"
+    assert Stack.of("mine").one("AWS::Scheduler::ScheduleGroup")["Name"] == "mine"
 
 
 def tags(properties: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
 
 
-@pytest.mark.parametrize("logical_id", sorted(Stack.of().resources))
+@pytest.mark.parametrize("logical_id", sorted(Stack.of(**FULL).resources))
 def test_whatever_can_be_tagged_tells_whose_it_is(logical_id: str) -> None:
-    resource = Stack.of(AgentId="agent-3").resources[logical_id]
-    if resource["Type"] in UNTAGGED:
-        assert not tags(resource["Properties"])
-    else:
-        found = tags(resource["Properties"])
-        assert (found["Application"], found["Agent"]) == ("spot-cleanup", "agent-3")
+    several = Stack.of(Stage="staging", **FULL)
+    if several.resources[logical_id]["Type"] in UNTAGGED:
+        assert not tags(several.properties(logical_id))
+        return
+    wanted = {"Application": "spot-cleanup", "Stage": "staging", "Agent": "several"}
+    assert tags(several.properties(logical_id)).items() >= wanted.items()
+    one = Stack.of(**{**FULL, "AgentId": "agent-9", "FurtherAgentIds": ""})
+    wanted = {"Application": "spot-cleanup", "Stage": "production", "Agent": "agent-9"}
+    assert tags(one.properties(logical_id)).items() >= wanted.items()
 
 
 def test_nothing_is_bound_to_one_region_account_or_partition() -> None:
-    text = json.dumps(Stack.of(region="ap-south-1").resources)
+    text = json.dumps(Stack.of(region="ap-south-1", **FULL).resources)
     assert "ap-south-1" in text
     for other in ("us-east-1", "eu-west-1"):
         assert other not in text

@@ -53,6 +53,18 @@ BAD = [
     ("VpcSubnetIds", "subnet-1, subnet-2"),
     ("Architecture", "aarch64"),
     ("AlarmTopicArn", "ops@example.com"),
+    ("AlarmEmail", "ops"),
+    ("AlarmEmail", "ops@example.com,dev@example.com"),
+    ("AgentId", "a" * 53),
+    ("FurtherAgentIds", "agent-2,a b"),
+    ("FurtherAgentIds", "agent-2,${AWS::StackName}"),
+    ("FurtherAgentIds", "agent-2,-x"),
+    ("FurtherAgentIds", "a" * 53),
+    ("ClientTokenParameter", "{agent_id}"),
+    ("ClientTokenParameter", "/{agent_id}/token"),
+    ("ClientTokenParameter", "/spot/{agent}/token"),
+    ("Stage", "Production"),
+    ("ReservedConcurrency", "901"),
 ]
 
 
@@ -71,6 +83,12 @@ GOOD = [
     ("TokenKmsKeyArn", "arn:aws-cn:kms:cn-north-1:123456789012:key/12ab"),
     ("RequiredTags", "ManagedBy=SpotOptimizer,Env=prod,Team=a/b"),
     ("AlarmTopicArn", "arn:aws:sns:eu-west-1:123456789012:ops"),
+    ("AlarmEmail", "spot.ops+night@mail.example.com"),
+    ("ClientTokenParameter", "/spot/{agent_id}/token"),
+    ("ClientTokenParameter", "/spot/token-{agent_id}"),
+    ("FurtherAgentIds", "agent-2"),
+    ("FurtherAgentIds", "agent-2,3f0c2b9e-8c1d-4a57-9f43-0d6f6a7f1c11,agent:7@eu"),
+    ("Stage", "staging"),
 ]
 
 

@@ -16,6 +16,7 @@ GROUP = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:0b:autoScaling
 PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/spot-cleanup/agent-1/token"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12ab"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:other"
+SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/spot-cleanup/termination-agent-1"
 TABLE = "arn:of:spot-cleanup/IdempotencyTable"
 LOG_STREAM = "arn:of:spot-cleanup/TerminationLogGroup:log-stream:2025/11/25"
 
@@ -50,6 +51,10 @@ ALLOWED = [
     Request("logs:CreateLogStream", LOG_STREAM, HERE),
     Request("logs:PutLogEvents", LOG_STREAM, HERE),
     Request("sqs:SendMessage", "arn:of:spot-cleanup/FailedRunsQueue", HERE),
+    # what the doctor looks at
+    Request("scheduler:GetSchedule", SCHEDULE, HERE),
+    Request("cloudwatch:GetMetricData", context=HERE),
+    Request("sts:DecodeAuthorizationMessage", context=HERE),
 ]
 
 DENIED = [
@@ -98,6 +103,14 @@ DENIED = [
     Request("sqs:SendMessage", "arn:of:spot-cleanup/UndeliveredQueue", HERE),
     Request("sqs:ReceiveMessage", "arn:of:spot-cleanup/FailedRunsQueue", HERE),
     Request("lambda:InvokeFunction", FUNCTION, HERE),
+    # the doctor only looks, and at its own
+    Request("scheduler:GetSchedule", SCHEDULE.replace("termination", "housekeeping"), HERE),
+    Request("scheduler:GetSchedule", SCHEDULE.replace("spot-cleanup/", "other/"), HERE),
+    Request("scheduler:UpdateSchedule", SCHEDULE, HERE),
+    Request("scheduler:DeleteSchedule", SCHEDULE, HERE),
+    Request("cloudwatch:GetMetricData", context=ELSEWHERE),
+    Request("cloudwatch:PutMetricData", context=HERE),
+    Request("sts:DecodeAuthorizationMessage", context=ELSEWHERE),
     Request("iam:PassRole", "*", HERE),
     Request("sts:AssumeRole", "*", HERE),
 ]
@@ -136,6 +149,9 @@ def test_another_protect_tag_is_guarded_by_the_code_alone() -> None:
 def test_shrinking_groups_is_a_choice_and_holds_for_own_groups_only() -> None:
     chosen = {"AsgMembers": "terminate_and_shrink"}
     assert allows(Request(SHRINK, GROUP, OURS), **chosen)
+    assert allows(Request("autoscaling:DescribeAutoScalingInstances", "*", HERE), **chosen)
+    assert not allows(Request("autoscaling:DescribeAutoScalingInstances", "*", HERE))
+    assert not allows(Request("autoscaling:DescribeAutoScalingInstances", "*", ELSEWHERE), **chosen)
     assert not allows(Request(SHRINK, GROUP, HERE), **chosen)
     assert not allows(Request(SHRINK, GROUP, HERE | tag(ManagedBy="Terraform")), **chosen)
     assert not allows(Request(SHRINK, GROUP, OURS | ELSEWHERE), **chosen)

@@ -54,6 +54,7 @@ def test_ec2_s_own_throttles_are_known(code: str) -> None:
         ("Unavailable", 503, ErrorKind.FAULTY),
         ("ServiceUnavailable", 503, ErrorKind.FAULTY),
         ("SomethingNew", 500, ErrorKind.FAULTY),
+        ("SomethingNew", 429, ErrorKind.THROTTLED),
     ],
 )
 def test_each_code_has_its_meaning(code: str, status: int, kind: ErrorKind) -> None:

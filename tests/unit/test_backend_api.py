@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
@@ -35,19 +34,27 @@ class Answer:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def iter_content(self, size: int) -> Iterator[bytes]:
-        yield from (self.body[n : n + size] for n in range(0, len(self.body), size))
+    @property
+    def raw(self) -> Self:
+        return self
+
+    def read1(self, size: int, *, decode_content: bool) -> bytes:
+        assert decode_content
+        chunk, self.body = self.body[:size], self.body[size:]
+        return chunk
 
 
-class Session:
+class Session(requests.Session):
     """Answers in turn; an exception is raised."""
 
     def __init__(self, *answers: Answer | Exception) -> None:
+        super().__init__()
         self.answers = list(answers)
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
 
-    def request(self, method: str, url: str, **given: Any) -> Answer:
-        self.asked.append((method, url, given))
+    def send(self, request: requests.PreparedRequest, **given: Any) -> Answer:  # type: ignore[override]
+        told = {"headers": request.headers, "data": request.body, **given}
+        self.asked.append((request.method or "", request.url or "", told))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -70,8 +77,7 @@ class Token:
 
 def api(session: Session, *tokens: str, agent: str = "agent-1", seconds: float = 60) -> BackendApi:
     held: ClientToken = Token(*(tokens or (TOKEN,)))  # type: ignore[assignment]
-    asked: requests.Session = session  # type: ignore[assignment]
-    return BackendApi(asked, "https://b.example/base", agent, held, FakeClock(seconds).deadline())
+    return BackendApi(session, "https://b.example/base", agent, held, FakeClock(seconds).deadline())
 
 
 def test_the_list_is_asked_for_with_the_token_and_no_redirect() -> None:
@@ -120,6 +126,14 @@ def test_a_failure_report_is_the_contract_s() -> None:
         "error": "Code: words",
         "terminated_at": None,
     }
+
+
+def test_a_reason_without_end_is_cut() -> None:
+    session = Session(Answer(200, ACKNOWLEDGED))
+    api(session).report(Report(iid(1), "UnauthorizedOperation: " + 9000 * "x", None))
+    sent = json.loads(session.asked[0][2]["data"])["error"]
+    assert sent.startswith("UnauthorizedOperation: ")
+    assert len(sent) == 1000
 
 
 def test_an_error_without_words_is_still_no_success() -> None:
@@ -233,12 +247,12 @@ def test_no_answer_is_the_backend_s_error(raised: Exception) -> None:
 
 def test_an_endless_body_is_not_read_to_its_end() -> None:
     class Endless(Answer):
-        def iter_content(self, size: int) -> Iterator[bytes]:
-            given = 0
-            while given < LARGEST_BODY * 2:
-                given += 8 * 1024 * 1024
-                yield bytes(8 * 1024 * 1024)
-            pytest.fail("it was read to its end")
+        given = 0
+
+        def read1(self, size: int, *, decode_content: bool) -> bytes:
+            self.given += 8 * 1024 * 1024
+            assert self.given < LARGEST_BODY * 2, "it is read to its end"
+            return bytes(8 * 1024 * 1024)
 
     with pytest.raises(BackendError, match="larger than"):
         api(Session(Endless(200, b""))).marked()
@@ -271,3 +285,19 @@ def test_certificates_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_session("https://b.example", 2).verify is True
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/private-ca.pem")
     assert open_session("https://b.example", 2).verify == "/etc/private-ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("token", "quoted"),
+    [('s3c"r3t', r"s3c\"r3t"), ("s3c\\r3t", r"s3c\\r3t"), ("s3c/r3t", r"s3c\/r3t")],
+)
+def test_a_token_that_json_escapes_is_not_quoted_either(token: str, quoted: str) -> None:
+    body = f'{{"error": "no client {quoted}"}}'.encode()
+    with pytest.raises(BackendError) as caught:
+        api(Session(Answer(500, body)), token).marked()
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["true", "success", ":"])
+def test_an_acknowledgement_holds_whatever_the_token_is(token: str) -> None:
+    api(Session(Answer(200, ACKNOWLEDGED)), token).report(Report(iid(1), None, NOW))

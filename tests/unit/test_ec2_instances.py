@@ -299,7 +299,30 @@ def test_a_200_that_is_not_aws_s_is_no_answer_and_no_success(call: str, body: by
     assert answer.kind is ErrorKind.NO_ANSWER
 
 
-def test_a_group_is_made_smaller(ec2: Ec2) -> None:
+def in_group(ec2: Ec2, *states: str) -> None:
+    ec2.groups.add_response(
+        "describe_auto_scaling_instances",
+        {
+            "AutoScalingInstances": [
+                {
+                    "InstanceId": iid(1),
+                    "AutoScalingGroupName": "web",
+                    "AvailabilityZone": "us-east-1a",
+                    "LifecycleState": state,
+                    "HealthStatus": "HEALTHY",
+                    "ProtectedFromScaleIn": False,
+                }
+                for state in states
+            ],
+            "ResponseMetadata": {"RequestId": "req-0"},
+        },
+        {"InstanceIds": [iid(1)]},
+    )
+
+
+@pytest.mark.parametrize("states", [("InService",), ("Standby",), ()])
+def test_a_group_is_made_smaller(ec2: Ec2, states: tuple[str, ...]) -> None:
+    in_group(ec2, *states)
     ec2.groups.add_response(
         "terminate_instance_in_auto_scaling_group",
         {"ResponseMetadata": {"RequestId": "req-1"}},
@@ -309,7 +332,15 @@ def test_a_group_is_made_smaller(ec2: Ec2) -> None:
     assert answer == Accepted({iid(1): Change("running", "shutting-down")}, "req-1")
 
 
+@pytest.mark.parametrize("state", ["Terminating", "Terminating:Wait", "Terminating:Proceed"])
+def test_a_member_that_is_leaving_makes_its_group_smaller_once(ec2: Ec2, state: str) -> None:
+    in_group(ec2, state)
+    answer = ec2.machines.shrink(iid(1))
+    assert answer == Accepted({iid(1): Change("running", "shutting-down")}, "req-0")
+
+
 def test_a_group_that_refuses_is_a_value(ec2: Ec2) -> None:
+    in_group(ec2, "InService")
     ec2.groups.add_client_error(
         "terminate_instance_in_auto_scaling_group", "ScalingActivityInProgress", "wait", 400
     )

@@ -466,6 +466,8 @@ def test_only_two_states_have_no_way_back(state: State) -> None:
         ("us-east-1-wl1-bos-wlz-1", "us-east-1", False),
         ("eu-west-2-wl1-lon-wlz-1", "us-east-1", True),
         ("us-isob-east-1a", "us-isob-east-1", False),
+        ("eusc-de-east-1a", "eusc-de-east-1", False),
+        ("eusc-de-east-1a", "eu-central-1", True),
         (None, "us-east-1", False),
         ("", "us-east-1", False),
         ("use1-az1", "us-east-1", False),

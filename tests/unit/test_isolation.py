@@ -15,7 +15,7 @@ from handler.domain.ports import Accepted
 from tests.fakes.build import error, iid
 
 MOST_CALLS = 120
-"""For 12 bad among 1,000 (issue 3, section 1)."""
+"""For 12 bad among 1,000: the budget that the design gives."""
 WORST_FOUND = (1, 142, 156, 345, 350, 423, 494, 695, 827, 831, 861, 954)
 """What hill climbing over 30,000 placements ended with: 114 calls."""
 

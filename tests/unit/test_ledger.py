@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator
 from threading import Barrier, Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
 import time_machine
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from handler.adapters.ledger import AgentLedger, IdempotencyTable
 from handler.domain.ports import BackendError, Delivery
 from tests.fakes.build import NOW, iid
+from tests.support.dynamodb import idempotency_table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 WINDOW = 3600
 TABLE = "reports"
@@ -52,19 +50,7 @@ class House:
     """One DynamoDB; environments, and runs in them, come and go."""
 
     def __init__(self) -> None:
-        self.client: DynamoDBClient = boto3.client(
-            "dynamodb",
-            region_name="us-east-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        self.client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        self.client = idempotency_table(TABLE)
         self.says = Says()
 
     def environment(self, window: int = WINDOW) -> IdempotencyTable:

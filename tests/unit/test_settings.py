@@ -36,7 +36,7 @@ def refusal(event: object = None, /, **variables: str) -> str:
 
 
 def test_the_variables_are_the_contract_s() -> None:
-    """Contract section 2, "Environment", and the names that issue 3 adds."""
+    """Contract section 2, "Environment", and the names beyond it."""
     contract = {
         "AGENT_ID", "SERVER_URL", "CLIENT_TOKEN_PARAMETER", "CLIENT_TOKEN",
         "AUTO_TERMINATE_ENABLED", "DRY_RUN", "CONFIRM_TERMINATION", "REQUIRED_TAGS", "PROTECT_TAG",
@@ -105,6 +105,9 @@ GOOD = [
     ("BACKEND_CONCURRENCY", "1", "backend_concurrency", 1),
     ("BACKEND_CONCURRENCY", "64", "backend_concurrency", 64),
     ("IDEMPOTENCY_TABLE", "other", "idempotency_table", "other"),
+    ("SCHEDULE_NAME", "group/name", "schedule_name", "group/name"),
+    ("SCHEDULE_NAME", "group/run-{agent_id}", "schedule_name", "group/run-agent-1"),
+    ("SCHEDULE_NAME", "", "schedule_name", None),
     ("IDEMPOTENCY_WINDOW_SECONDS", "60", "idempotency_window_seconds", 60),
     ("CLEANUP_SNAPSHOTS_OLDER_THAN_DAYS", "1", "snapshots_older_than_days", 1),
     ("CLEANUP_AMIS_OLDER_THAN_DAYS", "1", "amis_older_than_days", 1),
@@ -297,6 +300,11 @@ def test_an_event_of_nothing_is_refused() -> None:
 def test_the_token_s_parameter_may_name_the_agent() -> None:
     settings = read({"agent_id": "b"}, CLIENT_TOKEN_PARAMETER="/spot/{agent_id}/token")
     assert settings.token_parameter == "/spot/b/token"
+
+
+def test_so_may_the_schedule_s_name_where_the_scheduler_s_alphabet_holds() -> None:
+    settings = read({"agent_id": "a:b@c_d.e"}, SCHEDULE_NAME="group/run-{agent_id}")
+    assert settings.schedule_name == "group/run-a-b-c_d.e"
 
 
 def test_settings_are_values() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +63,9 @@ def journal() -> CloudWatchJournal:
     return CloudWatchJournal(Settings.read(environment, {}), AGENT)
 
 
+SOON = timedelta(milliseconds=12.34)
+
+
 def summary(settled: Iterable[Settled], invalid: int = 0) -> Summary:
     return Summary.of(settled, invalid=invalid, auto_terminate_enabled=True, dry_run=False)
 
@@ -94,14 +97,14 @@ def test_nothing_listed_is_nothing_sent(
     journal: CloudWatchJournal, told: Told, lines: list[Blob]
 ) -> None:
     """Contract section 2: custom metrics are billed by the hour in which they are sent."""
-    journal.summary(summary([]), [])
+    journal.summary(summary([]), [], SOON)
     assert told.metrics() == []
     assert [line["message"] for line in lines] == ["run finished"]
 
 
 def test_the_metrics_are_the_contract_s(journal: CloudWatchJournal, told: Told) -> None:
     settled = [of(outcome, n) for n, outcome in enumerate(Outcome) if outcome.key != "invalid"]
-    journal.summary(summary(settled, invalid=2), settled)
+    journal.summary(summary(settled, invalid=2), settled, SOON)
     blobs = told.metrics()
     found = values(blobs)
     assert {name: value for name, value in found.items() if name != "OldestWait"} == {
@@ -116,7 +119,7 @@ def test_the_metrics_are_the_contract_s(journal: CloudWatchJournal, told: Told) 
 
 def test_a_metric_that_is_zero_is_not_sent(journal: CloudWatchJournal, told: Told) -> None:
     settled = [of(Outcome.IGNORED)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     assert values(told.metrics()) == {"InstancesListed": [1.0], "InstancesIgnored": [1.0]}
 
 
@@ -124,7 +127,7 @@ def test_the_dimensions_are_service_and_agent_and_nothing_else(
     journal: CloudWatchJournal, told: Told
 ) -> None:
     settled = [of(Outcome.TERMINATED, n, took=1.0) for n in range(250)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     journal.fuse_blown("why")
     journal.stuck(instance(1, State.SHUTTING_DOWN), 1000)
     journal.came_back(iid(1), "sir-12345678")
@@ -143,7 +146,7 @@ def test_250_values_of_one_metric_go_in_blobs_of_a_hundred(
 ) -> None:
     """ec2.md, "Powertools": a limit that is broken fails silently on the server."""
     settled = [of(Outcome.TERMINATED, n, took=float(n)) for n in range(250)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     blobs = told.metrics()
     for blob in blobs:
         metrics = blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]
@@ -160,14 +163,14 @@ def test_the_time_to_terminate_comes_with_terminated_only(
     journal: CloudWatchJournal, told: Told, outcome: Outcome
 ) -> None:
     settled = [of(outcome, took=7.0)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     found = values(told.metrics())
     assert found.get("TimeToTerminate") == ([7.0] if outcome is Outcome.TERMINATED else None)
 
 
 def test_an_unknown_time_to_terminate_is_not_sent(journal: CloudWatchJournal, told: Told) -> None:
     settled = [of(Outcome.TERMINATED)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     assert "TimeToTerminate" not in values(told.metrics())
 
 
@@ -180,14 +183,14 @@ def test_the_oldest_wait_is_of_those_who_still_waited(
 ) -> None:
     """Quirk 4: a confirmed replica is listed for ever, with an ever larger wait."""
     settled = [of(outcome, 1, 9_000.0), of(Outcome.DEFERRED, 2, 5.0)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     expected = 9_000.0 if outcome.key in WAITING else 5.0
     assert values(told.metrics())["OldestWait"] == [expected]
 
 
 def test_an_unknown_wait_is_no_wait(journal: CloudWatchJournal, told: Told) -> None:
     settled = [of(Outcome.DEFERRED, 1, None), of(Outcome.DEFERRED, 2, 3.0)]
-    journal.summary(summary(settled), settled)
+    journal.summary(summary(settled), settled, SOON)
     assert values(told.metrics())["OldestWait"] == [3.0]
 
 
@@ -284,6 +287,7 @@ def test_the_summary_s_line_is_what_is_returned(
     counted = Summary(
         2, Counter({Outcome.TERMINATED: 2}), auto_terminate_enabled=True, dry_run=False
     )
-    journal.summary(counted, [])
+    journal.summary(counted, [], SOON)
     assert lines[-1]["summary"] == counted.as_returned()
     assert lines[-1]["summary"]["terminated"] == 2
+    assert lines[-1]["backend_ms"] == 12.3

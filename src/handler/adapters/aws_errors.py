@@ -61,6 +61,8 @@ NOT_AWS = AwsError(
     "NotAnAnswer", "the answer is not AWS's: is a proxy in between?", ErrorKind.NO_ANSWER
 )
 """For a well-formed answer of HTTP 200 that holds nothing of what was asked for."""
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+"""The caller lacks a permission."""
 DRY_RUN_ALLOWED = "DryRunOperation"
 """EC2's answer to a DryRun that would have been carried out."""
 
@@ -87,6 +89,7 @@ def read(error: BotoCoreError | ClientError | ResponseParserError) -> AwsError:
         _kind(code, metadata.get("HTTPStatusCode", 0)),
         frozenset(_RESOURCE_ID.findall(message)),
         metadata.get("RequestId"),
+        denied=code in DENIED,
     )
 
 
@@ -99,6 +102,8 @@ def _kind(code: str, status: int) -> ErrorKind:
     for codes, kind in _KINDS:
         if code in codes:
             return kind
+    if status == 429:
+        return ErrorKind.THROTTLED
     return ErrorKind.FAULTY if status >= 500 else ErrorKind.REFUSED
 
 

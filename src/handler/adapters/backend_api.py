@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
 from handler.adapters.wire import is_acknowledged, read_listing, said_by
@@ -34,6 +35,16 @@ READ_TIMEOUT = 10.0
 """Seconds at most for one try; less when the run's time is short."""
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes: some 300,000 entries. More is no list."""
+
+LONGEST_ERROR = 1000
+"""Characters of a failure's reason: EC2 adds kilobytes of encoded details to a denial."""
+
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": "spot-cleanup",
+}
+"""What every request bears, besides the token."""
 
 _ADVICE = {
     401: "the client token is not accepted: put the right one into the SSM parameter",
@@ -104,8 +115,27 @@ def open_session(server_url: str, at_once: int) -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"Accept": "application/json", "User-Agent": "spot-cleanup"})
     return session
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the backend answered.
+
+    Args:
+        status: HTTP's.
+        body: as it came.
+        token: what the request bore, which an error may repeat.
+    """
+
+    status: int
+    body: bytes
+    token: str | None
+
+    @property
+    def said(self) -> str:
+        """The backend's own words on an error, to be added to a message; never the token."""
+        return said_by(self.body, self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +158,24 @@ class BackendApi:
 
     def marked(self) -> Listing:
         """GET instances-to-terminate."""
-        status, body = self._call("GET", "instances-to-terminate", None, self.deadline.to_act)
-        if status != 200:
-            raise BackendError(_refusal("the list of instances", status, body))
-        return read_listing(body)
+        reply = self.ask_for_list()
+        if reply.status != 200:
+            raise BackendError(_refusal("the list of instances", reply))
+        return read_listing(reply.body)
+
+    def ask_for_list(self, *, anonymously: bool = False) -> Reply:
+        """GET instances-to-terminate, as it is answered; without the token only to see the way."""
+        call, left = "instances-to-terminate", self.deadline.to_act
+        if anonymously:
+            return self._try("GET", call, None, None, left)
+        return self._call("GET", call, None, left)
 
     def report(self, report: Report) -> None:
         """POST termination-report; acknowledged is only what the backend says it has recorded."""
         sent = {
             "instance_id": report.instance_id,
             "success": report.error is None,
-            "error": report.error,
+            "error": report.error and report.error[:LONGEST_ERROR],
             "terminated_at": timestamp(report.ended_at) if report.ended_at else None,
         }
         self._post("termination-report", sent)
@@ -153,51 +190,67 @@ class BackendApi:
 
     def _post(self, call: str, sent: object) -> None:
         body = json.dumps(sent).encode()
-        status, answer = self._call("POST", call, body, self.deadline.to_report)
-        if not (200 <= status < 300 and is_acknowledged(answer)):
-            raise BackendError(_refusal("the report", status, answer))
+        reply = self._call("POST", call, body, self.deadline.to_report)
+        if not (200 <= reply.status < 300 and is_acknowledged(reply.body)):
+            raise BackendError(_refusal("the report", reply))
 
-    def _call(
-        self, method: str, call: str, body: bytes | None, left: Callable[[], float]
-    ) -> tuple[int, bytes]:
+    def _call(self, method: str, call: str, body: bytes | None, left: Callable[[], float]) -> Reply:
         """One call; on a 401 once more with a token fetched anew."""
         token = self.token.get()
-        status, answer = self._try(method, call, body, token, left)
-        if status == 401 and (fresh := self.token.renew(token)) is not None:
-            token = fresh
-            status, answer = self._try(method, call, body, token, left)
-        if status != 200 or method == "POST":  # it may be quoted, and quote the request itself
-            answer = answer.replace(token.encode(), b"[token]")
-        return status, answer
+        reply = self._try(method, call, body, token, left)
+        if reply.status == 401 and (fresh := self.token.renew(token)) is not None:
+            return self._try(method, call, body, fresh, left)
+        return reply
 
     def _try(
-        self, method: str, call: str, body: bytes | None, token: str, left: Callable[[], float]
-    ) -> tuple[int, bytes]:
-        agent = quote(self.agent_id, safe="")
+        self,
+        method: str,
+        call: str,
+        body: bytes | None,
+        token: str | None,
+        left: Callable[[], float],
+    ) -> Reply:
         per_try = min(max(left() / TRIES, 0.5), READ_TIMEOUT)
-        headers = {"Authorization": f"Bearer {token}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         _time_left.set(left)
         try:
-            with self.session.request(
-                method,
-                f"{self.server_url}/api/agents/{agent}/{call}",
-                data=body,
-                headers=headers,
+            with self.session.send(
+                self._prepared(method, call, body, token),
                 timeout=(min(CONNECT_TIMEOUT, per_try), per_try),
                 allow_redirects=False,
                 stream=True,
+                verify=self.session.verify,
+                proxies=self.session.proxies,
+                cert=None,
             ) as response:
-                return response.status_code, _read(response, left)
-        except requests.RequestException as error:
+                return Reply(response.status_code, _read(response, left), token)
+        except (requests.RequestException, HTTPError) as error:
             raise BackendError(f"no answer from the backend to {method} {call}: {error}") from error
+
+    def _prepared(
+        self, method: str, call: str, body: bytes | None, token: str | None
+    ) -> requests.PreparedRequest:
+        """The request as it is sent; `Session.request` would work out the same anew, at a cost."""
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = f"{self.server_url}/api/agents/{quote(self.agent_id, safe='')}/{call}"
+        request.headers = CaseInsensitiveDict(HEADERS)
+        request.hooks = self.session.hooks
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(body))
+            request.body = body
+        return request
 
 
 def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
-    """The whole body, within bounds of size and time: a server may drip for ever."""
+    """The whole body, within bounds of size and time: a server may drip for ever.
+
+    `iter_content` would wait for a whole chunk; this looks at the clock whenever something came.
+    """
     body = bytearray()
-    for chunk in response.iter_content(65536):
+    while chunk := response.raw.read1(65536, decode_content=True):
         body += chunk
         if len(body) > LARGEST_BODY:
             raise BackendError(f"the backend's answer is larger than {LARGEST_BODY} bytes")
@@ -206,10 +259,11 @@ def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
     return bytes(body)
 
 
-def _refusal(what: str, status: int, body: bytes) -> str:
+def _refusal(what: str, reply: Reply) -> str:
+    status = reply.status
     advice = _ADVICE.get(status, "check the backend")
     if 300 <= status < 400:
         advice = "redirects are not followed: set SERVER_URL to where the backend really is"
     elif 200 <= status < 300:
         advice = "this is not the backend's own answer: is a proxy in between?"
-    return f"{what}: the backend answered HTTP {status} ({advice}){said_by(body)}"
+    return f"{what}: the backend answered HTTP {status} ({advice}){reply.said}"

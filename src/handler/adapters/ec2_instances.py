@@ -73,24 +73,41 @@ class Ec2Machines:
         return Accepted(changes, answer["ResponseMetadata"].get("RequestId"))
 
     def shrink(self, instance_id: str) -> Accepted | AwsError:
-        """TerminateInstanceInAutoScalingGroup with decrement: the group does not replace it."""
+        """TerminateInstanceInAutoScalingGroup with decrement: the group does not replace it.
+
+        A member that waits in a lifecycle hook runs on for up to 48 hours (AWS, "Lifecycle
+        hooks"). It is not asked for again: nobody promises that the group would not get smaller
+        once more.
+        """
+        groups = self.autoscaling()
         try:
-            answer = self.autoscaling().terminate_instance_in_auto_scaling_group(
-                InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-            )
+            known = groups.describe_auto_scaling_instances(InstanceIds=[instance_id])
+            if aws_errors.lacks(known, "AutoScalingInstances"):
+                return aws_errors.NOT_AWS
+            metadata = known["ResponseMetadata"]
+            states = [member["LifecycleState"] for member in known["AutoScalingInstances"]]
+            if not any(state.startswith("Terminating") for state in states):
+                metadata = groups.terminate_instance_in_auto_scaling_group(
+                    InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
+                )["ResponseMetadata"]
         except aws_errors.SDK_ERRORS as error:
             return aws_errors.read(error)
         # The group terminates it after its hooks; accepted is all that there is to know now.
         change = Change(State.RUNNING, State.SHUTTING_DOWN)
-        return Accepted({instance_id: change}, answer["ResponseMetadata"].get("RequestId"))
+        return Accepted({instance_id: change}, metadata.get("RequestId"))
 
     def fleet_size(self, tags: Mapping[str, str]) -> int | AwsError:
         """Counts what is live and bears the tags, page by page."""
-        filters: list[FilterTypeDef] = [
-            {"Name": f"tag:{key}", "Values": [_literal(value)]} for key, value in tags.items()
-        ]
-        found = self._find([*filters, {"Name": "instance-state-name", "Values": LIVE}])
+        found = self._bearing(tags, LIVE)
         return found if isinstance(found, AwsError) else len(found)
+
+    def running(self, tags: Mapping[str, str]) -> tuple[Instance, ...] | AwsError:
+        """Running instances that bear the tags, for who examines what may be done to them."""
+        found = self._bearing(tags, [State.RUNNING])
+        if isinstance(found, AwsError):
+            return found
+        read = [_instance(raw) for raw in found]
+        return tuple(one for one in read if not isinstance(one, AwsError))
 
     def running_with(self, tag: str, values: Collection[str]) -> Mapping[str, str] | AwsError:
         """Running instances by the value of a tag, 200 values a call."""
@@ -138,6 +155,14 @@ class Ec2Machines:
             for one in answer["CancelledSpotInstanceRequests"]
         }
         return Accepted(changes, answer["ResponseMetadata"].get("RequestId"))
+
+    def _bearing(
+        self, tags: Mapping[str, str], states: Sequence[str]
+    ) -> list[InstanceTypeDef] | AwsError:
+        filters: list[FilterTypeDef] = [
+            {"Name": f"tag:{key}", "Values": [_literal(value)]} for key, value in tags.items()
+        ]
+        return self._find([*filters, {"Name": "instance-state-name", "Values": states}])
 
     def _by(
         self,

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-REMEMBERED_LOCALLY = 5000
-"""Acknowledged reports that an execution environment knows without asking the table."""
+REMEMBERED_LOCALLY = 20_000
+"""Acknowledged reports that an execution environment knows without asking the table: more than two
+of the largest runs make, since Powertools' memory forgets the oldest in no thread-safe way."""
 
 
 class _NotProven(Exception):  # noqa: N818 - not an error: it keeps Powertools from recording a no

@@ -105,13 +105,14 @@ class Complaint(BaseModel):
     error: str
 
 
-def said_by(body: bytes) -> str:
+def said_by(body: bytes, secret: str | None) -> str:
     """What the backend itself says of an error, to be added to a message.
 
     Nothing else is shown of an answer: a page from in between may repeat the request's headers,
-    and the token with them.
+    and the token with them. Where the words repeat it, it is hidden before they are cut.
     """
     try:
-        return f": {Complaint.model_validate_json(body).error[:SHOWN]}"
+        said = Complaint.model_validate_json(body).error
     except ValidationError:
         return ""
+    return f": {(said.replace(secret, '[token]') if secret else said)[:SHOWN]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -37,6 +37,7 @@ class AwsError:
         kind: what follows from it for the caller.
         named: instance ids that the message names.
         request_id: AWS's request id, where there is one.
+        denied: whether the caller lacks a permission, as the code says; for people.
     """
 
     code: str
@@ -44,6 +45,7 @@ class AwsError:
     kind: ErrorKind
     named: frozenset[str] = frozenset()
     request_id: str | None = None
+    denied: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -15,7 +15,7 @@ GROUP_TAG = "aws:autoscaling:groupName"
 """The tag that EC2 Auto Scaling puts on its members; nobody else can set an `aws:` tag."""
 PEER_TAG = "LogicalAgentId"
 """The tag that the machines of one workload share across a switch."""
-A_ZONE = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)")
+A_ZONE = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z0-9-]+)")
 """A zone's name: its region, then a letter, or a Local or Wavelength Zone's own part."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol
 
@@ -154,8 +154,8 @@ class Journal(Protocol):
         """Warn of an instance from a Spot request that this function had cancelled."""
         ...
 
-    def summary(self, summary: Summary, settled: Sequence[Settled]) -> None:
-        """Write the run's counts and send its metrics."""
+    def summary(self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta) -> None:
+        """Write the run's counts and how long the backend's list took, and send the metrics."""
         ...
 
 
@@ -191,4 +191,9 @@ class Outside(Protocol):
     @property
     def cancelled(self) -> dict[str, CancelledRequest]:
         """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
+        ...
+
+    @property
+    def listed(self) -> dict[str, datetime]:
+        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
         ...

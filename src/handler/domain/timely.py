@@ -8,10 +8,9 @@ more. Nothing depends on its not happening: the next run looks at what is true.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import TypeVar, cast
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -32,7 +31,7 @@ def side_by_side(
     waiting: SimpleQueue[A] = SimpleQueue()
     for item in items:
         waiting.put(item)
-    done: SimpleQueue[tuple[A, Future[B]]] = SimpleQueue()
+    done: SimpleQueue[tuple[A, B | None, BaseException | None]] = SimpleQueue()
     over = Event()
 
     def work() -> None:
@@ -41,22 +40,22 @@ def side_by_side(
                 item = waiting.get_nowait()
             except Empty:
                 return
-            answer: Future[B] = Future()
             try:
-                answer.set_result(call(item))
+                done.put((item, call(item), None))
             except BaseException as error:  # noqa: BLE001 - raised again where it is listened to
-                answer.set_exception(error)
-            done.put((item, answer))
+                done.put((item, None, error))
 
     for _ in range(min(at_once, len(items))):
         Thread(target=work, daemon=True).start()
     try:
         for _ in items:
             try:
-                item, answer = done.get(timeout=max(left(), 0.001))
+                item, answer, error = done.get(timeout=max(left(), 0.001))
             except Empty:
                 return
-            yield item, answer.result()
+            if error is not None:
+                raise error
+            yield item, cast("B", answer)
     finally:
         over.set()
 

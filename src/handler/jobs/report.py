@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 
 from handler.domain.deadline import Deadline
 from handler.domain.outcome import Outcome, Settled
@@ -12,10 +13,12 @@ from handler.domain.timely import side_by_side
 
 SUCCESSES = frozenset({Outcome.TERMINATED, Outcome.ALREADY_GONE})
 FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
+REMEMBERED_AT_ONCE = 100
+"""Successes at the ledger at once: what waits there goes out in one request."""
 LATE = "the run's time was up; the next run reports it"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reporting:
     """The reporting part of one run.
 
@@ -30,6 +33,12 @@ class Reporting:
     deadline: Deadline
     at_once: int
     done: Callable[[Settled], None]
+    # One for each report that may be under way: a semaphore, but for the price of Python's own.
+    _lines: SimpleQueue[None] = field(default_factory=SimpleQueue, init=False)
+
+    def __post_init__(self) -> None:
+        for _ in range(self.at_once):
+            self._lines.put(None)
 
     def deliver(self, settled: Sequence[Settled], *, dry_run: bool) -> list[Settled]:
         """Report what is to be reported; return every entry with its final outcome."""
@@ -40,11 +49,13 @@ class Reporting:
             return quiet
         # Successes first: what a lost failure report would say is found again by the next run.
         loud.sort(key=lambda one: one.outcome in FAILURES)
+        workers = self.at_once
         if loud[0].outcome in SUCCESSES:
             _ = self.outside.ledger  # made here: boto3's sessions are not for several threads
+            workers = max(workers, REMEMBERED_AT_ONCE)
         reported: dict[str, Settled] = {}
         for one, outcome in side_by_side(
-            self._report, loud, at_once=self.at_once, left=self.deadline.to_report
+            self._report, loud, at_once=workers, left=self.deadline.to_report
         ):
             reported[one.marked.instance_id] = self._finish(outcome)
         late = [one for one in loud if one.marked.instance_id not in reported]
@@ -54,6 +65,8 @@ class Reporting:
         return self._failure(settled) if settled.outcome in FAILURES else self._success(settled)
 
     def _success(self, settled: Settled) -> Settled:
+        if self.deadline.to_report() <= 0:
+            return _unreported(settled, LATE)  # no record for what is not sent any more
         instance_id = settled.marked.instance_id
         report = Report(instance_id, None, settled.ended_at)
         try:
@@ -76,9 +89,13 @@ class Reporting:
         return settled
 
     def _send(self, report: Report) -> None:
-        if self.deadline.to_report() <= 0:
-            raise BackendError(LATE)
-        self.outside.backend.report(report)
+        self._lines.get()
+        try:
+            if self.deadline.to_report() <= 0:
+                raise BackendError(LATE)
+            self.outside.backend.report(report)
+        finally:
+            self._lines.put(None)
 
     def _finish(self, settled: Settled) -> Settled:
         self.done(settled)

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from handler.domain.deadline import Deadline
 from handler.domain.errors import AwsError
-from handler.domain.guard import (
-    PEER_TAG,
-    Action,
-    Carried,
-    Decision,
-    Policy,
-    decide,
-    defer,
-    fuse_blown,
-    in_another_region,
-    needs_peer,
-    within_cap,
-)
-from handler.domain.model import Instance, Listing, Marked, Sight, State
+from handler.domain.guard import Action, Decision, Policy, defer, fuse_blown, within_cap
+from handler.domain.model import Instance, Listing, Marked, State
 from handler.domain.outcome import Outcome, Settled, Summary
 from handler.domain.patience import Patience
-from handler.domain.ports import BackendError, Outside
-from handler.domain.timely import LateError, in_time
+from handler.domain.ports import Outside
 from handler.jobs.act import Act, all_settled
-from handler.jobs.look import see
+from handler.jobs.decide import Judge, remember_listed
 from handler.jobs.proof import prove
 from handler.jobs.report import SUCCESSES, Reporting
 from handler.jobs.spot import cancel_standing_requests, watch_cancelled_requests
@@ -78,17 +65,13 @@ class TerminationJob:
 
     def run(self) -> Summary:
         """Do one run. Raises BackendError when the list is not to be had: nothing was done."""
-        try:
-            listing = in_time(self.outside.backend.marked, self.deadline.to_act)
-        except LateError:
-            raise BackendError(
-                "no answer from the backend: its list did not come in the run's time"
-            ) from None
+        asked_at = self.clock()
+        listing = self.outside.backend.marked()
         listed_at = self.clock()
         watch_cancelled_requests(self.outside, self.patiently, listed_at)
         enabled = listing.auto_terminate_enabled and self.limits.auto_terminate_enabled
         if enabled:
-            decisions = self._decide(listing.marked)
+            decisions = self._decide(listing.marked, listed_at)
             settled = [self._timed(one, listed_at) for one in self._act(decisions)]
         else:
             settled = [
@@ -96,50 +79,18 @@ class TerminationJob:
                 for marked in listing.marked
             ]
         reported = self._report(settled)
-        return self._account(listing, reported, enabled=enabled)
+        return self._account(listing, reported, listed_at - asked_at, enabled=enabled)
 
-    def _decide(self, marked: Sequence[Marked]) -> list[Decision]:
-        """Look at EC2, and decide about every entry."""
-        region = self.policy.region
-        ours = [entry for entry in marked if not in_another_region(entry.zone, region)]
-        sight = see(ours, self.outside.machines, self.patiently) if ours else Sight({}, {})
-        carried = self._carried(marked, sight)
-        now = self.clock()
-        decisions = []
-        for entry in marked:
-            seen = sight.seen.get(entry.instance_id)
-            if seen is not None:
-                self._watch_stuck(seen, now)
-            if (error := sight.unreadable.get(entry.instance_id)) is not None:
-                why = f"EC2 could not be asked: {error}"
-                decisions.append(Decision(entry, Action.SETTLE, Outcome.DEFERRED, why))
-            elif isinstance(carried, AwsError) and self._needs_peer(entry, seen):
-                why = f"its peers could not be looked up: {carried}"
-                decisions.append(Decision(entry, Action.SETTLE, Outcome.DEFERRED, why, seen))
-            else:
-                known = frozenset[str]() if isinstance(carried, AwsError) else carried
-                decisions.append(decide(entry, seen, self.policy, known, now))
+    def _decide(self, marked: Sequence[Marked], now: datetime) -> list[Decision]:
+        """Decide about every entry, and watch those that EC2 does not finish."""
+        hidden = remember_listed(self.outside.listed, marked, now)
+        outside = self.outside
+        judge = Judge(lambda: outside.machines, self.policy, self.patiently, self.clock, hidden)
+        decisions = judge.decide(marked).decisions
+        for decision in decisions:
+            if decision.instance is not None:
+                self._watch_stuck(decision.instance, self.clock())
         return decisions
-
-    def _needs_peer(self, marked: Marked, seen: Instance | None) -> bool:
-        return seen is not None and needs_peer(marked, seen, self.policy) is not None
-
-    def _carried(self, marked: Sequence[Marked], sight: Sight) -> Carried | AwsError:
-        """The workloads in question that a running, unmarked instance carries."""
-        workloads = {
-            workload
-            for entry in marked
-            if (seen := sight.seen.get(entry.instance_id)) is not None
-            and (workload := needs_peer(entry, seen, self.policy)) is not None
-        }
-        if not workloads:
-            return frozenset()
-        machines = self.outside.machines
-        running = self.patiently(lambda: machines.running_with(PEER_TAG, workloads))
-        if isinstance(running, AwsError):
-            return running
-        listed = {entry.instance_id for entry in marked}
-        return frozenset(value for one, value in running.items() if one not in listed)
 
     def _act(self, decisions: Sequence[Decision]) -> list[Settled]:
         """Do what was decided. Proofs come last: they are slow, and terminations do not wait."""
@@ -207,7 +158,9 @@ class TerminationJob:
         )
         return reporting.deliver(settled, dry_run=self.policy.dry_run)
 
-    def _account(self, listing: Listing, settled: Sequence[Settled], *, enabled: bool) -> Summary:
+    def _account(
+        self, listing: Listing, settled: Sequence[Settled], answered_in: timedelta, *, enabled: bool
+    ) -> Summary:
         for entry in listing.invalid:
             self.outside.journal.invalid(entry)
         summary = Summary.of(
@@ -216,5 +169,5 @@ class TerminationJob:
             auto_terminate_enabled=enabled,
             dry_run=self.policy.dry_run,
         )
-        self.outside.journal.summary(summary, settled)
+        self.outside.journal.summary(summary, settled, answered_in)
         return summary

@@ -1,0 +1,33 @@
+"""What a measurement is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.process import Code
+from benchmarks.servers import Servers
+from local.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The servers, the code under measurement, and how thoroughly it is measured.
+
+    Args:
+        servers: both sides of the wire, in processes of their own.
+        built: the function and its layer, as they would be deployed.
+        quick: few rounds and small numbers, only to see that everything works.
+    """
+
+    servers: Servers
+    built: Artifact
+    quick: bool
+
+    @property
+    def code(self) -> Code:
+        """What runs as the function."""
+        return Code.deployed(self.built)
+
+    def rounds(self, thorough: int) -> int:
+        """How many rounds to do."""
+        return 2 if self.quick else thorough

@@ -1,0 +1,1 @@
+"""What the function is measured beside."""

@@ -1,0 +1,1 @@
+"""Handlers that run under AWS's runtime emulator beside the function."""

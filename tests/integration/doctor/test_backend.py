@@ -1,0 +1,158 @@
+"""Faults of the way to the backend, and of what it answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from tests.integration.doctor.clinic import (
+    AFTER_THE_LIST,
+    BEHIND_THE_TOKEN,
+    WITHOUT_BACKEND,
+    WITHOUT_TLS,
+    Clinic,
+    Told,
+)
+from tests.integration.scripted import Exchange, ScriptedBackend
+
+
+class TestTheWay:
+    def test_a_backend_that_is_down(self, clinic: Clinic) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            url = f"https://127.0.0.1:{unused.getsockname()[1]}"
+            clinic.examine(SERVER_URL=url).only(
+                "backend_reachable",
+                "refused",
+                "nothing listens there",
+                "start the backend",
+                skipped=WITHOUT_BACKEND,
+            )
+
+    def test_a_name_that_does_not_resolve(self, clinic: Clinic) -> None:
+        clinic.examine(SERVER_URL="https://backend.invalid").only(
+            "backend_reachable",
+            "backend.invalid: ",
+            "does not resolve",
+            "check the host in SERVER_URL",
+            skipped=WITHOUT_BACKEND,
+        )
+
+    def test_a_backend_that_never_answers(self, clinic: Clinic) -> None:
+        with socket.socket() as mute:
+            mute.bind(("127.0.0.1", 0))
+            mute.listen(64)
+            url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+            clinic.examine(SERVER_URL=url, timeout=12).only(
+                "backend_reachable",
+                "",
+                "a security group",
+                "let the function's security group out",
+                skipped=WITHOUT_BACKEND,
+            )
+
+    def test_without_a_token_the_way_is_examined_all_the_same(self, clinic: Clinic) -> None:
+        told = clinic.examine(
+            CLIENT_TOKEN_PARAMETER="/not/there", SERVER_URL="https://backend.invalid"
+        )
+        assert told.of("failed") == {"token", "backend_reachable"}
+
+    def test_a_certificate_by_an_unknown_authority(self, clinic: Clinic) -> None:
+        clinic.examine(REQUESTS_CA_BUNDLE=None).only(
+            "tls",
+            "certificate verify failed",
+            "a private CA",
+            "set REQUESTS_CA_BUNDLE",
+            skipped=WITHOUT_TLS,
+        )
+
+    def test_a_certificate_for_another_name(self, clinic: Clinic) -> None:
+        url = clinic.stack.backend_url.replace("127.0.0.1", "localhost")
+        clinic.examine(SERVER_URL=url).only(
+            "tls",
+            "localhost",
+            "for another name",
+            "certificate's name into SERVER_URL",
+            skipped=WITHOUT_TLS,
+        )
+
+    def test_a_port_that_speaks_no_tls(self, clinic: Clinic, scripted: ScriptedBackend) -> None:
+        clinic.examine(SERVER_URL=scripted.url.replace("http:", "https:")).only(
+            "tls", "", "no TLS could be agreed on", "check the port", skipped=WITHOUT_TLS
+        )
+
+    def test_a_bundle_that_is_not_there(self, clinic: Clinic) -> None:
+        clinic.examine(REQUESTS_CA_BUNDLE="/opt/nowhere.pem").only(
+            "tls",
+            "/opt/nowhere.pem",
+            "no file that can be read",
+            "in a layer under /opt",
+            skipped=WITHOUT_TLS,
+        )
+
+
+class TestTheAnswer:
+    @pytest.mark.parametrize("status", [200, 403, 404])
+    def test_a_page_of_html(self, odd: Callable[..., Told], status: int) -> None:
+        """A proxy's 403 is not the backend's: the client may well be active."""
+        page = b"<html><body>Please log in</body></html>"
+        odd(lambda exchange: exchange.answer(status, page, Content_Type="text/html")).only(
+            "list_shape",
+            f"HTTP {status}",
+            "something else answers in the backend's place",
+            "open SERVER_URL yourself",
+            skipped=(BEHIND_THE_TOKEN - {"list_shape"}) | AFTER_THE_LIST,
+        )
+
+    def test_a_list_of_another_shape(self, odd: Callable[..., Told]) -> None:
+        odd(lambda exchange: exchange.answer(200, b'{"instances": {}}')).only(
+            "list_shape",
+            "instances",
+            "something else answers",
+            "SERVER_URL",
+            skipped=(BEHIND_THE_TOKEN - {"list_shape"}) | AFTER_THE_LIST,
+        )
+
+    def test_a_redirect(self, odd: Callable[..., Told]) -> None:
+        odd(lambda exchange: exchange.answer(302, Location="https://elsewhere.example")).only(
+            "backend_reachable",
+            "HTTP 302",
+            "the token is not taken there",
+            "set SERVER_URL",
+            skipped=BEHIND_THE_TOKEN | AFTER_THE_LIST,
+        )
+
+    def test_a_backend_in_trouble(self, odd: Callable[..., Told]) -> None:
+        odd(lambda exchange: exchange.answer(503, b'{"error": "database"}')).only(
+            "backend_reachable",
+            "HTTP 503 (database)",
+            "in trouble",
+            "its database",
+            skipped=BEHIND_THE_TOKEN | AFTER_THE_LIST,
+        )
+
+    def test_entries_that_are_none_are_a_warning(
+        self, odd: Callable[..., Told], scripted: ScriptedBackend
+    ) -> None:
+        scripted.extra.append({"instance_id": "vm-1"})
+        told = odd()
+        assert told.of("warning") == {"list_shape"}
+        assert "1 entries that are none" in told.checks["list_shape"]["found"]
+
+    @pytest.mark.parametrize(
+        ("seconds", "status"), [(0, "ok"), (20, "warning"), (-20, "warning"), (300, "failed")]
+    )
+    def test_a_clock_that_is_off(self, odd: Callable[..., Told], seconds: int, status: str) -> None:
+        def answer(exchange: Exchange) -> None:
+            stated = datetime.now(UTC) + timedelta(seconds=seconds)
+            exchange.handler.date_time_string = lambda *_: format_datetime(stated, usegmt=True)  # type: ignore[method-assign]
+            exchange.genuine()
+
+        told = odd(answer)
+        assert told.checks["clock_skew"]["status"] == status
+        assert told.of("failed") == ({"clock_skew"} if status == "failed" else set())
+        assert status == "ok" or "time synchronisation" in told.checks["clock_skew"]["cure"]

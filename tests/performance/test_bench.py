@@ -1,0 +1,130 @@
+"""The benchmarks run, judge by their figures, and say on the page what the figures say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks import bill, money, points, prices, report
+from benchmarks.bench import Bench
+from benchmarks.figures import Goal, shown, spread
+from benchmarks.process import Code, Measured
+from benchmarks.servers import Servers
+from benchmarks.settings import PAGE, PLOTS, RESULTS
+from local.artifact import Artifact
+from tests.support.artifact import artifact
+
+__all__ = ["artifact"]
+
+
+@pytest.mark.artifact
+@pytest.mark.parametrize("name", ["idle", "artifact"])
+def test_a_quick_measurement_judges_and_describes_itself(
+    name: str, artifact: Artifact, account: Servers
+) -> None:
+    point = points.ALL[name]
+    found: dict[str, Any] = json.loads(json.dumps(point.measure(Bench(account, artifact, True))))
+    assert point.goals(found)
+    assert all(goal.why for goal in point.goals(found))
+    assert point.TITLE
+    assert "| --- |" in point.describe(found)
+
+
+def test_the_page_is_what_the_results_give() -> None:
+    results = json.loads(RESULTS.read_text())
+    assert set(results["points"]) == set(points.ALL)
+    assert PAGE.read_text() == report.render(results)
+    for name, each in results["points"].items():
+        goals = [goal.as_result() for goal in points.ALL[name].goals(each["found"])]
+        assert each["goals"] == goals
+        assert all((PLOTS / plot).stat().st_size > 1_000 for plot in each["plots"])
+
+
+def test_the_page_names_each_goal_as_met_or_as_missed_with_a_reason() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.count("|") == 5]
+    verdicts = [row.split("|")[4].strip() for row in rows if "at most" in row or "at least" in row]
+    assert len(verdicts) >= 20
+    for verdict in verdicts:
+        assert verdict == "met" or (verdict.startswith("**missed by") and ": " in verdict)
+
+
+def test_the_page_and_the_results_name_nothing_of_the_machine() -> None:
+    for text in (PAGE.read_text(), RESULTS.read_text()):
+        for named in ("/work", "/root", "/home", "127.0.0.1", "localhost"):
+            assert named not in text
+
+
+@pytest.mark.parametrize(
+    ("measured", "limit", "at_least", "verdict"),
+    [
+        (1.0, 1.1, False, "met"),
+        (1.1, 1.1, False, "met"),
+        (1.2, 1.0, False, "**missed by 20%**: because"),
+        (3.0, 0.0, False, "**missed by 3 ms**: because"),
+        (30.0, 25.0, True, "met"),
+        (20.0, 25.0, True, "**missed by 20%**: because"),
+    ],
+)
+def test_a_goal_judges_by_its_figure(
+    measured: float, limit: float, at_least: bool, verdict: str
+) -> None:
+    goal = Goal("x", measured, limit, " ms", "because", at_least)
+    assert goal.row()[-1] == verdict
+    assert goal.met is (verdict == "met")
+
+
+def test_a_spread_is_the_median_between_the_extremes() -> None:
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0, "rounds": 3}
+    assert shown(spread([0.003, 0.001, 0.002]), 1e3, 1) == "2.0 (1.0-3.0)"
+    assert shown(spread([5.0])) == "5.00"
+
+
+def test_a_month_is_billed_by_the_list() -> None:
+    usage = bill.Usage(1024, 10, 100, 500.0, 2_000.0, 2, 1, 4)
+    idle, busy = bill.month(usage, 0), bill.month(usage, 24)
+    assert idle["compute"] == pytest.approx(43_800 * 0.010 * prices.LAMBDA_GB_SECOND)
+    assert idle["requests"] == pytest.approx(43_800 * prices.LAMBDA_REQUEST)
+    assert idle["metrics"] == idle["DynamoDB"] == 0
+    assert busy["metrics"] == pytest.approx(4 * prices.CUSTOM_METRIC_MONTH)  # sent in every hour
+    ended = 24 * prices.DAYS
+    assert busy["DynamoDB"] == pytest.approx(
+        ended * (2 * prices.DYNAMODB_WRITE + prices.DYNAMODB_READ)
+    )
+    assert busy["compute"] - idle["compute"] == pytest.approx(
+        ended * 0.090 * prices.LAMBDA_GB_SECOND
+    )
+
+
+def test_memory_is_chosen_by_what_fits_and_then_by_price() -> None:
+    size = {
+        "idle ms": 13.0,
+        "single ms": 100.0,
+        "burst s": 10.0,
+        "all reported": True,
+        "peak": 80 * money.MIB,
+        "idle bytes": 600,
+        "single bytes": 2_000,
+        "units": {"writes": 2, "reads": 0},
+        "metrics": 4,
+    }
+    found: dict[str, Any] = {
+        "sizes": {str(one): dict(size) for one in money.SIZES},
+        "backlog peak": 90 * money.MIB,
+    }
+    assert money.choice(found) == 128
+    found["backlog peak"] = 100 * money.MIB  # more than 75 % of 128
+    assert money.choice(found) == 256
+    found["sizes"]["256"]["burst s"] = 56.0  # more than a run has
+    assert money.choice(found) == 512
+    found["sizes"]["512"]["all reported"] = False
+    assert money.choice(found) == 1024
+
+
+def test_what_is_measured_fails_loudly(account: Servers) -> None:
+    with (
+        pytest.raises(Exception, match="ended"),
+        Measured("benchmarks.subjects.no_such", account.environment(), Code.sources()),
+    ):
+        pass

@@ -1,0 +1,28 @@
+"""What is deployed stays small."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import artifact as sizes
+from benchmarks.bench import Bench
+from benchmarks.servers import Servers
+from local.artifact import Artifact
+from tests.support.artifact import artifact
+
+__all__ = ["artifact"]
+
+pytestmark = pytest.mark.artifact
+
+FUNCTION_KIB = 150
+"""More than today's, so that a feature fits in; a dependency that slipped in does not."""
+LAYER_KIB, COMPILED_KIB = 4_600, 7_400
+
+
+def test_function_and_layer_stay_within_their_limits(artifact: Artifact, account: Servers) -> None:
+    found = sizes.measure(Bench(account, artifact, quick=True))
+    assert found["function"]["zipped"] <= FUNCTION_KIB * 1024
+    assert found["layer"]["zipped without bytecode"] <= LAYER_KIB * 1024
+    assert found["layer"]["zipped"] <= COMPILED_KIB * 1024
+    known = {"pydantic_core", "aws_lambda_powertools", "pydantic", "urllib3", "requests"}
+    assert known <= found["packages"].keys()

@@ -1,0 +1,176 @@
+"""The filters on the log count what the code really writes, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from handler.adapters.aws_errors import DENIED
+from handler.domain.model import State
+from handler.domain.outcome import Outcome, Settled, Summary
+from handler.settings import Settings
+from handler.telemetry import CloudWatchJournal
+from handler.termination import lambda_handler
+from local.invoke import Invocation, invoke
+from tests.emulator import Emulator
+from tests.fakes.build import instance, marked
+from tests.integration.scripted import LIST, Exchange, ScriptedBackend
+from tests.support.filter_pattern import matches
+from tests.template.stack import Stack
+
+FILTERS = Stack.of("mine", OldestWaitAlarmSeconds="600").of_type("AWS::Logs::MetricFilter")
+ENVIRONMENT = {
+    "AWS_REGION": "eu-west-1",
+    "AGENT_ID": "agent-1",
+    "SERVER_URL": "https://backend.example.com",
+    "CLIENT_TOKEN": "t0ken",
+    "IDEMPOTENCY_TABLE": "table",
+}
+
+
+SOON = timedelta(milliseconds=12.34)
+
+
+def counted(done: Invocation) -> set[str]:
+    """The filters that match any of the lines."""
+    lines = [json.dumps(line) for line in (*done.lines, *done.emf)]
+    assert lines
+    return {
+        name.removesuffix("Filter")
+        for name, one in FILTERS.items()
+        if any(matches(one["FilterPattern"], line) for line in lines)
+    }
+
+
+def tell(say: Callable[[CloudWatchJournal], object]) -> set[str]:
+    """What is counted of what a journal writes: the lines and the metrics."""
+
+    def handler(*_: object) -> dict[str, object]:
+        say(CloudWatchJournal(Settings.read(ENVIRONMENT, {}), "agent-1"))
+        return {}
+
+    return counted(invoke(handler, ENVIRONMENT))
+
+
+def failing_run(**variables: str) -> set[str]:
+    """What is counted of a run that could do nothing."""
+    done = Invocation()
+    with contextlib.suppress(Exception):  # which one, the log tells
+        invoke(lambda_handler, {**ENVIRONMENT, **variables}, timeout=6.0, into=done)
+    assert any(str(line["message"]).startswith("run failed: ") for line in done.lines)
+    return counted(done)
+
+
+def settled(outcome: Outcome, *, code: str | None = None, waited: float = 400) -> Settled:
+    return Settled(marked(waited=waited), outcome, why="because", error_code=code)
+
+
+@pytest.mark.parametrize("code", sorted(DENIED))
+def test_a_permission_that_is_missing_is_counted_by_its_code(code: str) -> None:
+    assert tell(lambda j: j.settled(settled(Outcome.FAILED, code=code))) == {"IamFailures"}
+
+
+@pytest.mark.parametrize("code", ["InternalError", "OperationNotPermitted", None])
+def test_other_failures_are_not(code: str | None) -> None:
+    assert tell(lambda j: j.settled(settled(Outcome.FAILED, code=code))) == set()
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.UNREPORTED])
+def test_an_outcome_alone_is_no_alarm(outcome: Outcome) -> None:
+    assert tell(lambda j: j.settled(settled(outcome))) == set()
+
+
+def test_a_report_that_did_not_get_through_counts_for_the_backend() -> None:
+    assert tell(lambda j: j.settled(settled(Outcome.UNREPORTED))) == {"BackendUnavailable"}
+
+
+def test_a_fuse_and_a_stuck_instance_are_counted() -> None:
+    assert tell(lambda j: j.fuse_blown("too many")) == {"FuseBlown"}
+    stuck = instance(state=State.SHUTTING_DOWN)
+    assert tell(lambda j: j.stuck(stuck, 901.0)) == {"InstancesStuck"}
+
+
+@pytest.mark.parametrize(("waited", "long"), [(599.0, False), (600.0, False), (601.0, True)])
+def test_a_wait_is_long_above_the_threshold(waited: float, long: bool) -> None:
+    deferred = [settled(Outcome.DEFERRED, waited=waited)]
+    summary = Summary.of(deferred, invalid=0, auto_terminate_enabled=True, dry_run=False)
+    assert tell(lambda j: j.summary(summary, deferred, SOON)) == ({"OldestWait"} if long else set())
+
+
+# ---------------------------------------------------------------- runs that fail
+
+
+def status(code: int, body: bytes = b"{}") -> Callable[[Exchange], None]:
+    return lambda exchange: exchange.answer(code, body)
+
+
+def reset(exchange: Exchange) -> None:
+    exchange.hang_up(reset=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "unavailable"),
+    [
+        (status(500), True),
+        (status(503), True),
+        (status(429), True),
+        (status(200, b"<html>"), True),
+        (status(200, b'{"instances": 1, "auto_terminate_enabled": true}'), True),
+        (reset, True),
+        (status(401), False),
+        (status(403), False),
+        (status(404), False),
+    ],
+    ids=["500", "503", "429", "html", "shape", "reset", "401", "403", "404"],
+)
+def test_a_list_that_does_not_come_counts_for_the_backend_unless_it_is_ours_to_mend(
+    answer: Callable[[Exchange], None], unavailable: bool
+) -> None:
+    with ScriptedBackend("t0ken") as backend:
+        backend.always_meets(LIST, answer)
+        counts = failing_run(SERVER_URL=backend.url)
+    assert counts == ({"BackendUnavailable"} if unavailable else set())
+
+
+def test_a_token_that_may_not_be_read_is_a_permission() -> None:
+    with Emulator() as aws:
+        aws.policy.denied_actions.add("ssm:GetParameter")
+        counts = failing_run(
+            **aws.environment, CLIENT_TOKEN="", CLIENT_TOKEN_PARAMETER="/spot/token"
+        )
+    assert counts == {"IamFailures"}
+
+
+def test_bad_settings_are_neither() -> None:
+    assert failing_run(SERVER_URL="http://backend.example.com") == set()
+
+
+# ---------------------------------------------------------------- and what the filters send
+
+
+def test_every_filter_reads_this_stack_s_log_and_has_an_alarm() -> None:
+    stack = Stack.of("mine", PowertoolsMetricsNamespace="Space")
+    sent = {}
+    for name, one in stack.of_type("AWS::Logs::MetricFilter").items():
+        assert one["LogGroupName"] == "mine/TerminationLogGroup"
+        (transformation,) = one["MetricTransformations"]
+        assert transformation["MetricNamespace"] == "Space/mine"
+        assert transformation["MetricValue"] == "1"
+        assert len(one["FilterPattern"]) <= 1024
+        sent[name.removesuffix("Filter")] = transformation["MetricName"]
+    watched = {
+        name.removesuffix("Alarm"): alarm["MetricName"]
+        for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items()
+        if alarm.get("Namespace") == "Space/mine"
+    }
+    assert watched == sent
+
+
+def test_the_threshold_of_a_long_wait_is_the_parameter_s() -> None:
+    pattern = FILTERS["OldestWaitFilter"]["FilterPattern"]
+    assert re.findall(r"\d{2,}", pattern) == ["600"]
