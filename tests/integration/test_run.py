@@ -1,4 +1,4 @@
-"""The whole handler: every outcome of contract section 2 reached for real, and what a run costs."""
+"""The whole handler: every outcome of contract section 2 reached for real."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import pytest
 
 from backend.quirks import Quirks
 from backend.service import ODD_IDS
-from tests.emulator.faults import error
 from tests.integration import checks
-from tests.integration.scripted import LIST, Exchange, ScriptedBackend
+from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Refusal, Request
 from tests.integration.world import (
     MANAGED,
-    PARAMETER,
     PAUSE,
     TERMINATED,
     WIRE_TIME,
@@ -384,162 +382,6 @@ def test_every_outcome_in_one_run_adds_up(world: World, unknown: str) -> None:
         "ignored": 1,
         "invalid": 1,
     }
-
-
-# What a run costs, and what it goes by.
-
-
-def test_an_idle_run_makes_one_call_to_the_backend_and_none_to_aws(world: World) -> None:
-    world.run()
-    assert [call.operation for call in world.aws.calls] == ["GetParameter"], "the cold one"
-    world.aws.calls.clear()
-    world.wiretap.clear()
-
-    done = world.run()
-
-    assert [(r.method, r.call) for r in world.wiretap.requests] == [
-        ("GET", "instances-to-terminate")
-    ]
-    assert len(world.aws.calls) == 0
-    assert done.emf == [], "custom metrics are billed by the hour in which they are sent"
-
-
-def test_an_events_agent_stands_in_for_the_environments(world: World) -> None:
-    world.zombies()
-    other = world.operator.create_agent(world.client.client_id)
-    (theirs,) = world.launch()
-    world.operator.enable_manual_replica(other, theirs)
-    world.operator.disable_manual_replica(other)
-    world.operator.set_auto_terminate(world.agent_id, enabled=False)
-
-    done = world.run({"agent_id": other})
-
-    assert world.state(theirs) == "terminated"
-    assert done.outcome(theirs)["agent_id"] == other
-    assert {line["agent_id"] for line in done.emf} == {other}
-    assert {r.path.split("/")[3] for r in world.wiretap.requests} == {other}
-    assert done.returned["auto_terminate_enabled"] is True, "the event's agent is on"
-    assert world.operator.events(world.agent_id) == []
-
-
-def test_reports_share_a_few_connections_and_no_more_are_under_way_than_told(
-    world: World,
-) -> None:
-    world.operator.set_quirks(Quirks(latency_seconds=0.03))
-    world.zombies(40)
-
-    assert world.counts(BACKEND_CONCURRENCY="4") == {"listed": 40, "terminated": 40}
-
-    assert len(world.wiretap.reports) == 40
-    assert 2 <= world.wiretap.most_at_once <= 4
-    assert len({r.connection for r in world.wiretap.requests}) <= 4
-
-
-def test_a_backend_that_bears_as_many_requests_as_told_loses_no_report(world: World) -> None:
-    world.operator.set_quirks(Quirks(latency_seconds=0.02, pool_limit=8))
-    world.zombies(120)
-    done = world.run()
-    assert checks.counts(done.returned) == {"listed": 120, "terminated": 120}
-    assert len(world.wiretap.reports) == 120, "none had to be repeated"
-    assert len(done.metrics["TimeToTerminate"]) == 120, "none is lost in CloudWatch's limits"
-
-
-def test_a_long_list_is_looked_up_200_a_call_and_terminated_350_a_call(world: World) -> None:
-    world.zombies(401)
-    assert world.counts(DRY_RUN="true") == {"listed": 401, "planned": 401}
-    sizes = [
-        len(call.parameters["Filters"][0]["Values"])
-        for call in world.aws.calls.of("DescribeInstances")
-    ]
-    assert sorted(sizes) == [1, 200, 200]
-    batches = world.aws.calls.of("TerminateInstances")
-    assert sorted(len(call.parameters["InstanceIds"]) for call in batches) == [51, 350]
-
-
-# The token.
-
-
-def test_a_rotated_token_costs_no_failed_run_and_one_look_into_ssm(world: World) -> None:
-    world.run()
-    (one,) = world.zombies()
-    world.give(world.operator.rotate_token(world.client.client_id))
-    world.aws.calls.clear()
-    world.wiretap.clear()
-
-    assert world.counts() == {"listed": 1, "terminated": 1}
-
-    assert world.reported_once(one)
-    assert world.aws.calls.count("GetParameter") == 1
-    assert len(world.wiretap.lists) == 2
-    world.run()
-    assert world.aws.calls.count("GetParameter") == 1, "the new token is kept"
-
-
-def test_a_token_that_is_rotated_between_list_and_reports_loses_no_report(
-    account: Account, scripted: ScriptedBackend
-) -> None:
-    ids = account.launch(12)
-    scripted.mark(*ids)
-    scripted.meets(LIST, lambda exchange: rotate(exchange, scripted, account))
-
-    assert account.counts() == {"listed": 12, "terminated": 12}
-
-    assert [scripted.successes(one) for one in ids] == [1] * 12
-    assert account.aws.calls.count("GetParameter") == 2, "the cold one, and once for all reports"
-
-
-def test_a_rotated_token_that_ssm_does_not_give_costs_the_reports_not_the_run(
-    account: Account, scripted: ScriptedBackend
-) -> None:
-    ids = account.launch(3)
-    scripted.mark(*ids)
-    scripted.meets(LIST, lambda exchange: rotate(exchange, scripted, account))
-    account.aws.faults.add("GetParameter", error("AccessDeniedException"), nth=2, times=None)
-
-    done = account.run()
-
-    assert checks.counts(done.returned) == {"listed": 3, "unreported": 3}
-    assert account.aws.fleet.live == []
-    assert any("AccessDeniedException" in done.outcome(one)["why"] for one in ids)
-
-    account.aws.faults.clear()
-    assert account.counts() == {"listed": 3, "terminated": 3}
-    assert [scripted.successes(one) for one in ids] == [1] * 3
-
-
-def rotate(exchange: Exchange, scripted: ScriptedBackend, account: Account) -> None:
-    """List as ever, and take no more of the token by which it was asked for."""
-    exchange.genuine()
-    scripted.token = "the-next-token-71aa"
-    account.give(scripted.token)
-
-
-def test_a_wrong_token_fails_the_run_and_says_what_to_do(world: World) -> None:
-    (one,) = world.zombies()
-    world.give("not-the-token-of-anybody")
-
-    world.fails(r"HTTP 401 \(the client token is not accepted: put the right one into the SSM")
-
-    assert world.state(one) == "running"
-    assert len(world.wiretap.lists) == 1, "the same token is not tried twice"
-    assert world.aws.calls.count("GetParameter") == 2
-
-
-def test_a_token_from_the_environment_needs_no_ssm(world: World) -> None:
-    (one,) = world.zombies()
-    assert world.counts(CLIENT_TOKEN=world.client.token, CLIENT_TOKEN_PARAMETER="") == {
-        "listed": 1,
-        "terminated": 1,
-    }
-    assert world.reported_once(one)
-    assert world.aws.calls.count("GetParameter") == 0
-
-
-def test_a_token_with_a_newline_at_its_end_works_all_the_same(world: World) -> None:
-    world.aws.parameters[PARAMETER] = f"{world.client.token}\n"
-    (one,) = world.zombies()
-    assert world.counts() == {"listed": 1, "terminated": 1}
-    assert world.reported_once(one)
 
 
 # The backend as it really is.

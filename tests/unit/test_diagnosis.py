@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from handler.adapters.authorization import say
 from handler.domain.advice import advice
-from handler.domain.advice_backend import BARRIERS, REFUSALS, TOKEN
 from handler.domain.diagnosis import (
     Check,
     Diagnosis,
-    Finding,
     Status,
     depends,
     failed,
@@ -25,18 +23,12 @@ from handler.domain.diagnosis import (
 )
 from handler.domain.errors import AwsError, ErrorKind
 from handler.domain.examination import (
-    TLS_BARRIERS,
-    Barrier,
     TableFault,
     TableTrouble,
-    TokenFault,
-    TokenTrouble,
 )
 from handler.domain.guard import GROUP_TAG
-from handler.domain.model import Listing
 from handler.domain.ports import Accepted
 from handler.domain.recent_runs import Minute, Schedule, judge_runs, look_back, window_of
-from handler.jobs.decide import Decided, Judge
 from handler.jobs.doctor_aws import (
     judge_cancellation,
     judge_dry_run,
@@ -45,11 +37,7 @@ from handler.jobs.doctor_aws import (
     judge_table,
     pick,
 )
-from handler.jobs.doctor_backend import judge_switches, judge_token
-from handler.jobs.doctor_marked import Foreseen, foresee, judge_marked
-from tests.fakes.build import NOW, OURS, iid, instance, limits, marked, policy
-from tests.fakes.clock import FakeClock
-from tests.fakes.fleet import FakeFleet
+from tests.fakes.build import NOW, OURS, iid, instance, policy
 
 SECOND = timedelta(seconds=1)
 EVERY_MINUTE = Schedule(enabled=True, expression="rate(1 minute)")
@@ -361,117 +349,6 @@ class TestTheTable:
         slow = AwsError("ThrottlingException", "m", ErrorKind.THROTTLED)
         trouble = TableTrouble(TableFault.OTHER, "PutItem", slow)
         assert judge_table(trouble, "reports").status is Status.WARNING
-
-
-class TestTheList:
-    """`decide()` on what the backend lists."""
-
-    def judge(self, fleet: FakeFleet, *numbers: int, percent: int = 100, cap: int = 500) -> Finding:
-        listing = Listing(tuple(marked(number) for number in numbers), (), True)
-        most = limits(max_fleet_percent=percent, max_terminations_per_run=cap)
-        judge = Judge(lambda: fleet, policy(), FakeClock().patience(), lambda: NOW)
-        foreseen = foresee(judge, listing.marked, most)
-        assert not fleet.terminated
-        return judge_marked(listing, foreseen, most)
-
-    def test_nothing_listed_is_explained(self) -> None:
-        assert "terminate_wait_seconds" in self.judge(FakeFleet()).found
-
-    def test_what_would_be_terminated_is_counted(self) -> None:
-        finding = self.judge(FakeFleet([instance(1), instance(2)]), 1, 2, 3)
-        assert finding.status is Status.OK
-        assert f"of 3 listed, 2 would be terminated ({iid(1)}, {iid(2)})" in finding.found
-        assert f"1 have ended and would be reported ({iid(3)})" in finding.found
-
-    def test_what_the_guards_refuse_is_told_by_its_reason(self) -> None:
-        fleet = FakeFleet(
-            [
-                instance(1),
-                instance(2, tags={}),
-                instance(3, tags={}),
-                instance(4, tags=OURS | {"DoNotTerminate": ""}),
-            ]
-        )
-        finding = self.judge(fleet, 1, 2, 3, 4)
-        assert finding.status is Status.WARNING
-        assert "2 would be refused: required tag missing: ManagedBy=SpotOptimizer" in finding.found
-        assert "1 would be refused: protected by its tag DoNotTerminate" in finding.found
-
-    def test_a_blown_fuse_is_a_failure(self) -> None:
-        fleet = FakeFleet([instance(1), instance(2), instance(3)])
-        finding = self.judge(fleet, 1, 2, percent=50)
-        assert finding.status is Status.FAILED
-        assert "2 are more than 50 % of 3 live instances" in finding.found
-        assert self.judge(fleet, 1, percent=50).status is Status.OK
-
-    def test_what_is_over_the_cap_waits(self) -> None:
-        finding = self.judge(FakeFleet([instance(1), instance(2)]), 1, 2, cap=1)
-        assert finding.status is Status.OK
-        assert "1 of them only by later runs (MAX_TERMINATIONS_PER_RUN)" in finding.found
-
-    def test_many_reasons_are_cut_short(self) -> None:
-        fleet = FakeFleet(instance(n, tags=OURS | {GROUP_TAG: f"g{n}"}) for n in range(9))
-        assert "and 4 more reasons" in self.judge(fleet, *range(9)).found
-
-    def test_what_cannot_be_looked_at_is_said(self) -> None:
-        error = AwsError("X", "m", ErrorKind.FAULTY)
-        finding = judge_marked(
-            Listing((marked(1),), (), True), Foreseen(Decided([], error), None), limits()
-        )
-        assert finding.status is Status.WARNING
-        assert "the rest could not be looked at: X: m" in finding.found
-
-
-class TestTheBackend:
-    def test_every_barrier_and_fault_has_a_cause_and_a_cure(self) -> None:
-        assert set(BARRIERS) == set(Barrier)
-        assert set(TOKEN) == set(TokenFault)
-        assert set(REFUSALS) == {401, 403, 404}
-        told = [*BARRIERS.values(), *TOKEN.values(), *(words for _, words in REFUSALS.values())]
-        assert all(words.cause and words.cure for words in told)
-
-    def test_a_private_ca_s_cure_names_the_variable(self) -> None:
-        assert "REQUESTS_CA_BUNDLE" in BARRIERS[Barrier.UNTRUSTED].cure
-        assert Barrier.UNTRUSTED in TLS_BARRIERS
-
-    def test_a_given_token_is_for_local_runs(self) -> None:
-        assert judge_token(None, "", given=True).status is Status.OK
-        trouble = TokenTrouble(TokenFault.KEY, "AccessDeniedException: m")
-        finding = judge_token(trouble, "/token", given=False)
-        assert (finding.status, "kms:Decrypt" in finding.cure) == (Status.FAILED, True)
-
-    @pytest.mark.parametrize(
-        ("kind", "says"),
-        [
-            (ErrorKind.LOCKED_OUT, "does not accept the function's credentials"),
-            (ErrorKind.NO_ANSWER, "does not answer in time"),
-            (ErrorKind.FAULTY, "AWS itself is in trouble"),
-        ],
-    )
-    def test_trouble_that_is_not_the_parameter_s_own_is_aws_s(
-        self, kind: ErrorKind, says: str
-    ) -> None:
-        error = AwsError("C", "m", kind)
-        finding = judge_token(TokenTrouble(TokenFault.OTHER, str(error), error), "/t", given=False)
-        assert finding.found == "/t: C: m"
-        assert says in finding.cause
-
-    @pytest.mark.parametrize(
-        ("backend", "enabled", "dry_run", "statuses"),
-        [
-            (True, True, False, ["ok", "ok", "ok"]),
-            (False, True, False, ["failed", "ok", "ok"]),
-            (True, False, False, ["ok", "failed", "ok"]),
-            (True, True, True, ["ok", "ok", "warning"]),
-            (None, True, False, ["skipped", "ok", "ok"]),
-        ],
-    )
-    def test_each_switch_has_its_own_check(
-        self, backend: bool | None, enabled: bool, dry_run: bool, statuses: list[str]
-    ) -> None:
-        listing = None if backend is None else Listing((), (), backend)
-        found = judge_switches(listing, enabled=enabled, dry_run=dry_run)
-        assert [one.status.value for one in found] == statuses
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
