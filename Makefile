@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # What runs from .venv finds its programs (python3.13 for SAM, uv for the layer) there first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-PYTHON_CODE := src backend local tests benchmarks
+PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?= default
 EVENT ?= events/schedule.json
 
@@ -66,7 +66,7 @@ doctor: setup ## Examine the function on that stack, or on one of its own: what 
 
 .PHONY: dashboard
 dashboard: setup ## Draw the template's dashboards from a local week: pages in build/, pictures in docs/
-	@PYTHONPATH=src python -m local.dashboard
+	@PYTHONPATH=src python -m tools.dashboard_preview
 
 ## ---- check it ------------------------------------------------------------------------------------
 

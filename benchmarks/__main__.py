@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import plots, points, report, servers
 from benchmarks.bench import Bench
 from benchmarks.settings import PAGE, PLOTS, RESULTS
-from local import artifact
+from tests.support import built as artifact
 
 
 def main() -> None:

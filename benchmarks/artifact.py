@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, table
-from local import artifact
+from tests.support import built as artifact
 
 TITLE = "The artifact"
 KIB, MIB = 1024, 1024 * 1024

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.process import Code
 from benchmarks.servers import Servers
-from local.artifact import Artifact
+from tests.support.built import Artifact
 
 
 @dataclass(frozen=True)

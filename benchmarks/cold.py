@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, shown, spread, table
 from benchmarks.settings import ROOT
-from local.artifact import Artifact
-from local.lambda_runtime import TERMINATION_HANDLER, LambdaRuntime
+from tests.support.built import Artifact
+from tests.support.lambda_runtime import TERMINATION_HANDLER, LambdaRuntime
 
 TITLE = "The first run"
 LAMBDAS = ROOT / "benchmarks" / "rivals" / "lambdas"

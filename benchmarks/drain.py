@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, table
 from benchmarks.process import Code, Measured
-from tests.emulator.buckets import LIMITS, TERMINATE_INSTANCES
+from tools.ec2_emulator.buckets import LIMITS, TERMINATE_INSTANCES
 
 TITLE = "The drain"
 COUNT = 10_000

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from benchmarks import bill, money, prices
 from benchmarks.drain import allowed
-from tests.emulator.buckets import LIMITS, TERMINATE_INSTANCES
+from tools.ec2_emulator.buckets import LIMITS, TERMINATE_INSTANCES
 
 OURS, RIVAL, THIRD, GOAL = "#1f6f8b", "#c8553d", "#8d99ae", "#588157"
 mpl.rcParams.update(

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.settings import ROOT
-from local import artifact
+from tests.support import built as artifact
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from benchmarks.settings import (
     TOKEN,
     ZONES,
 )
-from tests.emulator import Emulator, ManualClock
-from tests.emulator.router import OPERATIONS, Answer
+from tools.ec2_emulator import Emulator, ManualClock
+from tools.ec2_emulator.router import OPERATIONS, Answer
 
 LEDGER_CALLS = frozenset(OPERATIONS["dynamodb"])
 """Every operation of DynamoDB that the emulator knows."""

@@ -25,8 +25,8 @@ from benchmarks.settings import (
 )
 from handler.termination import lambda_handler
 from local.invoke import TIMEOUT, invoke
-from tests.emulator import Emulator
 from tests.reliability.fake_time import MovedTime
+from tools.ec2_emulator import Emulator
 
 INTERVAL = 60.0
 """Seconds between two runs (contract, section 2)."""

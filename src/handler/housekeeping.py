@@ -7,10 +7,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from handler.domain.deadline import Deadline
-from handler.domain.patience import Patience
-from handler.domain.verdict import Policy
-from handler.jobs.housekeep import HousekeepingJob
+from handler.aws.retry import Patience
+from handler.deadline import Deadline
+from handler.images.run import HousekeepingJob
+from handler.images.verdict import Policy
 from handler.settings import Settings
 from handler.telemetry import logger
 from handler.wiring import HousekeepingRunOutside, environment

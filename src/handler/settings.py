@@ -17,7 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
-from handler.domain.guard import AsgMembers, MissingPolicy
+from handler.instances.guard import AsgMembers, MissingPolicy
 
 
 class SettingsError(Exception):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from handler.domain.model import Instance, Invalid
-from handler.domain.outcome import STILL_WAITING, Outcome, Settled, Summary
+from handler.instances.model import Instance, Invalid
+from handler.instances.outcome import STILL_WAITING, Outcome, Settled, Summary
 from handler.settings import LogLevel
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from handler.domain.deadline import Deadline
-from handler.domain.guard import Policy
-from handler.jobs.terminate import Limits, TerminationJob
+from handler.deadline import Deadline
+from handler.instances.guard import Policy
+from handler.instances.run import Limits, TerminationJob
 from handler.settings import Settings
 from handler.telemetry import logger
 from handler.wiring import RunOutside, environment
@@ -33,7 +33,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         BackendError: the backend's list is not to be had, or not of the agreed shape.
     """
     if _asks_for_the_doctor(event):
-        from handler.doctor import examine
+        from handler.doctor.entry import examine
 
         return examine(event, context, _policy, _limits)
     try:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from handler.adapters.backend_api import BackendApi, open_session
-from handler.adapters.token import ClientToken
+from handler.backend.api import BackendApi, open_session
+from handler.backend.token import ClientToken
 from handler.telemetry import CloudWatchJournal, logger
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from handler.adapters.backlog import BacklogTable
-    from handler.adapters.ec2_images import Ec2Estate
-    from handler.adapters.ec2_instances import Ec2Machines
-    from handler.adapters.history import CloudTrailHistory, Unknown
-    from handler.adapters.image_uses import AccountUsers
-    from handler.adapters.ledger import AgentLedger, IdempotencyTable
-    from handler.adapters.recycle_bin import RecycleBinRules
-    from handler.domain.deadline import Deadline
-    from handler.domain.patience import Patience
-    from handler.domain.ports import CancelledRequest
-    from handler.housekeeping_telemetry import HousekeepingCloudWatchJournal
+    from handler.aws.retry import Patience
+    from handler.deadline import Deadline
+    from handler.images.ec2 import Ec2Estate
+    from handler.images.image_uses import AccountUsers
+    from handler.images.journal import HousekeepingCloudWatchJournal
+    from handler.images.outbox_table import BacklogTable
+    from handler.images.recycle_bin import RecycleBinRules
+    from handler.instances.ec2 import Ec2Machines
+    from handler.instances.history import CloudTrailHistory, Unknown
+    from handler.instances.idempotency import AgentLedger, IdempotencyTable
+    from handler.instances.ports import CancelledRequest
     from handler.settings import Settings
 
 
@@ -87,7 +87,7 @@ class Environment:
 
     def patient_client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client that makes each call once: housekeeping's own patience makes it again."""
-        from handler.adapters.paging import tell_unknown_calls
+        from handler.aws.lists import tell_unknown_calls
 
         if service not in self._patient:
             self._patient[service] = self.client(service, read_timeout=30, tries=1)
@@ -104,7 +104,7 @@ class Environment:
     @cached_property
     def machines(self) -> Ec2Machines:
         """EC2, and Auto Scaling should it be needed."""
-        from handler.adapters.ec2_instances import Ec2Machines
+        from handler.instances.ec2 import Ec2Machines
 
         return Ec2Machines(
             self.client("ec2", read_timeout=10, tries=1),
@@ -129,7 +129,7 @@ class Environment:
     @cached_property
     def unknown(self) -> Unknown:
         """What CloudTrail did not know lately."""
-        from handler.adapters.history import Unknown
+        from handler.instances.history import Unknown
 
         return Unknown()
 
@@ -138,8 +138,8 @@ class Environment:
         """The idempotency table."""
         from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
-        from handler.adapters.grouped_writes import GroupedWrites
-        from handler.adapters.ledger import IdempotencyTable
+        from handler.instances.grouped_writes import GroupedWrites
+        from handler.instances.idempotency import IdempotencyTable
 
         # Powertools builds the requests: to check each of a hundred writes again costs more than to sign them.
         client = self.client(
@@ -187,7 +187,7 @@ class RunOutside:
     @cached_property
     def history(self) -> CloudTrailHistory:
         """CloudTrail."""
-        from handler.adapters.history import CloudTrailHistory
+        from handler.instances.history import CloudTrailHistory
 
         return CloudTrailHistory(
             lambda: self.environment.cloudtrail,
@@ -228,7 +228,7 @@ class HousekeepingRunOutside:
     @cached_property
     def backlogs(self) -> BacklogTable:
         """The idempotency table, for what waits to be reported."""
-        from handler.adapters.backlog import BacklogTable
+        from handler.images.outbox_table import BacklogTable
 
         settings = self.environment.settings
         return BacklogTable(
@@ -240,14 +240,14 @@ class HousekeepingRunOutside:
     @cached_property
     def estate(self) -> Ec2Estate:
         """EC2's images and snapshots."""
-        from handler.adapters.ec2_images import Ec2Estate
+        from handler.images.ec2 import Ec2Estate
 
         return Ec2Estate(self.environment.patient_client("ec2"), self.patience)
 
     @cached_property
     def users(self) -> AccountUsers:
         """What refers to them."""
-        from handler.adapters.image_uses import AccountUsers
+        from handler.images.image_uses import AccountUsers
 
         client = self.environment.patient_client
         return AccountUsers(client("ec2"), client("autoscaling"), client("ssm"), self.patience)
@@ -255,14 +255,14 @@ class HousekeepingRunOutside:
     @cached_property
     def recycle_bin(self) -> RecycleBinRules:
         """The Recycle Bin's rules."""
-        from handler.adapters.recycle_bin import RecycleBinRules
+        from handler.images.recycle_bin import RecycleBinRules
 
         return RecycleBinRules(self.environment.patient_client("rbin"), self.patience)
 
     @cached_property
     def journal(self) -> HousekeepingCloudWatchJournal:
         """The log and the metrics."""
-        from handler.housekeeping_telemetry import HousekeepingCloudWatchJournal
+        from handler.images.journal import HousekeepingCloudWatchJournal
 
         settings = self.environment.settings
         return HousekeepingCloudWatchJournal(settings, settings.agent_id)

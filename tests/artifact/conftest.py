@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from local.lambda_runtime import LambdaRuntime
 from local.stack import REGION, Stack, run_aws, run_stack
 from tests.support.artifact import artifact
+from tests.support.lambda_runtime import LambdaRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from local.artifact import Artifact
+    from tests.support.built import Artifact
 
 __all__ = ["artifact"]
 

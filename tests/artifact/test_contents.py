@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local import artifact as artifacts
+from tests.support import built as artifacts
 
 if TYPE_CHECKING:
-    from local.artifact import Artifact
+    from tests.support.built import Artifact
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = ROOT / "layers" / "dependencies"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.lambda_runtime import LambdaRuntime
+from tests.support.lambda_runtime import LambdaRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local.artifact import Artifact
+    from tests.support.built import Artifact
 
 PROBE = """
 import json, os, sys, time

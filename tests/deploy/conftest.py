@@ -17,10 +17,10 @@ import boto3
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.artifact import Artifact
 from local.stack import CREDENTIALS
 from tests.deploy.moto_template import for_moto
 from tests.support.artifact import artifact
+from tests.support.built import Artifact
 from tests.template.stack import ROOT, Stack, transform
 from tests.template.test_samconfig import stack_of
 

@@ -1,1 +1,1 @@
-"""Hand-written stand-ins for the ports of `handler.domain.ports`."""
+"""Hand-written stand-ins for the ports of `handler.instances.ports`."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.guard import Action, AsgMembers, Decision, MissingPolicy, Policy
-from handler.domain.model import ZOMBIE, Instance, Marked, State
-from handler.domain.outcome import Outcome
-from handler.jobs.terminate import Limits
+from handler.aws.errors import AwsError, ErrorKind
+from handler.instances.guard import Action, AsgMembers, Decision, MissingPolicy, Policy
+from handler.instances.model import ZOMBIE, Instance, Marked, State
+from handler.instances.outcome import Outcome
+from handler.instances.run import Limits
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 OURS = {"ManagedBy": "SpotOptimizer"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from handler.domain.deadline import Deadline
-from handler.domain.patience import Patience
+from handler.aws.retry import Patience
+from handler.deadline import Deadline
 from tests.fakes.build import NOW
 
 

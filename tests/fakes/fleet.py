@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.model import Ending, Instance, Sight, State
-from handler.domain.ports import Accepted, Change
+from handler.aws.errors import AwsError, ErrorKind
+from handler.instances.model import Ending, Instance, Sight, State
+from handler.instances.ports import Accepted, Change
 from tests.fakes.build import NOW
 
 LIVE = {State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED}

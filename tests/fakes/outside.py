@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from threading import Lock, get_ident
 from typing import TypeVar
 
-from handler.domain.errors import AwsError
-from handler.domain.model import Instance, Invalid, Listing, Marked
-from handler.domain.outcome import Outcome, Settled, Summary
-from handler.domain.ports import BackendError, CancelledRequest, Delivery, Report
+from handler.aws.errors import AwsError
+from handler.instances.model import Instance, Invalid, Listing, Marked
+from handler.instances.outcome import Outcome, Settled, Summary
+from handler.instances.ports import BackendError, CancelledRequest, Delivery, Report
 from tests.fakes.fleet import FakeFleet
 
 T = TypeVar("T")

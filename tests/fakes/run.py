@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handler.domain.guard import Policy
-from handler.domain.outcome import Summary
-from handler.jobs.act import Act
-from handler.jobs.terminate import Limits, TerminationJob
+from handler.instances.guard import Policy
+from handler.instances.outcome import Summary
+from handler.instances.run import Limits, TerminationJob
+from handler.instances.terminate import Act
 from tests.fakes.build import limits, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeOutside

@@ -13,12 +13,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from handler.adapters.wire import read_listing
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.guard import GROUP_TAG, PEER_TAG, AsgMembers, MissingPolicy, Policy
-from handler.domain.model import REPLICA, ZOMBIE, Ending, Instance, Marked, State
-from handler.domain.outcome import Summary
-from handler.jobs.terminate import Limits
+from handler.aws.errors import AwsError, ErrorKind
+from handler.backend.wire import read_listing
+from handler.instances.guard import GROUP_TAG, PEER_TAG, AsgMembers, MissingPolicy, Policy
+from handler.instances.model import REPLICA, ZOMBIE, Ending, Instance, Marked, State
+from handler.instances.outcome import Summary
+from handler.instances.run import Limits
 from tests.fakes.build import NOW, OURS, error, iid, limits, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

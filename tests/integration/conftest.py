@@ -20,11 +20,11 @@ from backend.database import create_schema, open_engine
 from backend.quirks import Quirks
 from backend.server import serve
 from local.stack import Stack, create_table, run_aws
-from tests.emulator import Emulator
-from tests.emulator.clock import ManualClock
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
 from tests.integration.world import TABLE, Account, World
+from tools.ec2_emulator import Emulator
+from tools.ec2_emulator.clock import ManualClock
 
 TOKEN = "scripted-token-9f3c"
 _SEEDS = itertools.count()

@@ -9,8 +9,8 @@ from typing import Any
 
 from handler.housekeeping import lambda_handler
 from local.invoke import Invocation, invoke
-from tests.emulator.library import Library
 from tests.integration.world import MANAGED, World
+from tools.ec2_emulator.library import Library
 
 TIMEOUT = 300.0
 """Seconds; the template's own."""

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from handler.wiring import Environment
-from tests.emulator.faults import (
+from tests.integration import checks
+from tests.integration.world import PAUSE, TABLE, TERMINATED, World, failure
+from tools.ec2_emulator.faults import (
     Fault,
     cut,
     dropped,
@@ -18,8 +20,6 @@ from tests.emulator.faults import (
     throttled,
     truncated,
 )
-from tests.integration import checks
-from tests.integration.world import PAUSE, TABLE, TERMINATED, World, failure
 
 DENIED = error("AccessDeniedException", "User: run is not authorized to perform it")
 SSM_FAULTS = [

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.faults import meanwhile
 from tests.integration import checks
 from tests.integration.conftest import TOKEN
 from tests.integration.scripted import LIST, REPORT, Exchange, Fault, ScriptedBackend
 from tests.integration.world import Account
+from tools.ec2_emulator.faults import meanwhile
 
 OUT_OF_TIME = (
     r"no answer from the backend|longer than the run has time|within the run's time|time was up"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from handler.domain.ports import BackendError
-from tests.emulator import Emulator
-from tests.emulator.clock import ManualClock
+from handler.instances.ports import BackendError
 from tests.integration.certificates import Authority
 from tests.integration.conftest import TOKEN
 from tests.integration.scripted import LIST, REPORT, Exchange, ScriptedBackend
 from tests.integration.world import Account
+from tools.ec2_emulator import Emulator
+from tools.ec2_emulator.clock import ManualClock
 
 # TLS.
 

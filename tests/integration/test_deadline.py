@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.emulator.faults import silent
 from tests.integration import checks
 from tests.integration.scripted import REPORT, Exchange, ScriptedBackend
 from tests.integration.test_backend_faults import answers, finishes, says_nothing
 from tests.integration.world import Account, Stopwatch
+from tools.ec2_emulator.faults import silent
 
 TIME = 3.0
 """Seconds that the run has."""

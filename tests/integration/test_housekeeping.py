@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from handler.domain.cleanup import HousekeepingError
-from handler.domain.ports import BackendError
+from handler.images.cleanup import HousekeepingError
+from handler.instances.ports import BackendError
 from handler.settings import SettingsError
-from tests.emulator import faults
 from tests.integration.house import House
 from tests.integration.world import MANAGED, World
+from tools.ec2_emulator import faults
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.emulator import faults
-from tests.emulator.faults import Fault
 from tests.integration.house import Estate, House
 from tests.integration.world import MANAGED, World
+from tools.ec2_emulator import faults
+from tools.ec2_emulator.faults import Fault
 
 LOOK_UPS = (
     "DescribeInstances",

@@ -10,12 +10,12 @@ import pytest
 from backend.client import OperatorClient
 from backend.quirks import Quirks
 from backend.server import run_backend
-from handler.jobs import cleanup_report
-from tests.emulator import Emulator, ManualClock, faults
+from handler.images import outbox as cleanup_report
 from tests.integration.conftest import TappedBackend, new_world
 from tests.integration.house import House
 from tests.integration.wiretap import Wiretap
 from tests.integration.world import TABLE, World
+from tools.ec2_emulator import Emulator, ManualClock, faults
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.emulator.faults import error
 from tests.integration import checks
 from tests.integration.scripted import LIST, Exchange, ScriptedBackend
 from tests.integration.world import (
@@ -10,6 +9,7 @@ from tests.integration.world import (
     Account,
     World,
 )
+from tools.ec2_emulator.faults import error
 
 
 def test_a_rotated_token_costs_no_failed_run_and_one_look_into_ssm(world: World) -> None:

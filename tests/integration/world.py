@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from backend.client import Credentials, OperatorClient
-from handler.domain.ports import BackendError
+from handler.instances.ports import BackendError
 from handler.termination import lambda_handler
 from local.invoke import TIMEOUT, Invocation, invoke
-from tests.emulator import Emulator
-from tests.emulator.clock import ManualClock
 from tests.integration import checks
 from tests.integration.wiretap import Wiretap
+from tools.ec2_emulator import Emulator
+from tools.ec2_emulator.clock import ManualClock
 
 PARAMETER = "/spot-optimizer/client-token"
 TABLE = "spot-cleanup-idempotency"

@@ -17,7 +17,7 @@ import pytest
 import requests
 from botocore import xform_name
 
-from handler.domain.diagnosis import Check
+from handler.doctor.findings import Check
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "runbook.md").read_text()

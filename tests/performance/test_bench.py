@@ -13,8 +13,8 @@ from benchmarks.figures import Goal, shown, spread
 from benchmarks.process import Code, Measured
 from benchmarks.servers import Servers
 from benchmarks.settings import PAGE, PLOTS, RESULTS
-from local.artifact import Artifact
 from tests.support.artifact import artifact
+from tests.support.built import Artifact
 
 __all__ = ["artifact"]
 

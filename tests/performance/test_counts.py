@@ -10,7 +10,7 @@ import pytest
 from benchmarks.burst import ec2_calls
 from benchmarks.process import Code, Figures, Measured
 from benchmarks.servers import LEDGER_CALLS, Servers
-from handler.adapters.wire import read_listing
+from handler.backend.wire import read_listing
 
 FUNCTION = "benchmarks.subjects.termination"
 BURST = 1_000

@@ -7,8 +7,8 @@ import pytest
 from benchmarks import artifact as sizes
 from benchmarks.bench import Bench
 from benchmarks.servers import Servers
-from local.artifact import Artifact
 from tests.support.artifact import artifact
+from tests.support.built import Artifact
 
 __all__ = ["artifact"]
 

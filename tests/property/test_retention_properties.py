@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.estate import SOURCE_TAG, Facts, Image, Snapshot, Uses
-from handler.domain.retention import decide
-from handler.domain.verdict import Policy
+from handler.aws.errors import AwsError, ErrorKind
+from handler.images.model import SOURCE_TAG, Facts, Image, Snapshot, Uses
+from handler.images.retention import decide
+from handler.images.verdict import Policy
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from handler.domain.guard import (
+from handler.instances.guard import (
     GROUP_TAG,
     PEER_TAG,
     AsgMembers,
     MissingPolicy,
     in_another_region,
 )
-from handler.domain.model import REPLICA, ZOMBIE, State
-from handler.domain.outcome import Outcome
+from handler.instances.model import REPLICA, ZOMBIE, State
+from handler.instances.outcome import Outcome
 from tests.fakes.build import REGION
 from tests.fakes.worlds import World, worlds
 

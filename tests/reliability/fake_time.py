@@ -24,8 +24,8 @@ from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, 
 
 import handler.termination
 import local.invoke
-from handler.adapters import history
-from tests.emulator.clock import ManualClock
+from handler.instances import history
+from tools.ec2_emulator.clock import ManualClock
 
 START = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from backend.quirks import Quirks
-from local.artifact import Artifact
-from local.lambda_runtime import LambdaRuntime, Result, _descendants
-from tests.emulator.calls import PENDING
 from tests.reliability import table
 from tests.reliability.fake_time import MovedTime
 from tests.reliability.table import SOAK, Record
 from tests.reliability.world import LEDGER_CALLS, PAUSE, Harness, World, harness
 from tests.support.artifact import artifact
+from tests.support.built import Artifact
+from tests.support.lambda_runtime import LambdaRuntime, Result, _descendants
+from tools.ec2_emulator.calls import PENDING
 
 __all__ = ["artifact"]
 

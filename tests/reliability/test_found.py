@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.emulator import faults
-from tests.emulator.faults import Fault
 from tests.reliability.gate import BackendFault
 from tests.reliability.world import LAMBDA_SECONDS, MANAGED, World
+from tools.ec2_emulator import faults
+from tools.ec2_emulator.faults import Fault
 
 FOREIGN = "i-0f0f0f0f0f0f0f0f0"
 

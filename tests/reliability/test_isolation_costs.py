@@ -9,12 +9,12 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.adapters.ledger import AgentLedger
-from handler.domain.ports import Delivery
-from tests.emulator import faults
+from handler.instances.idempotency import AgentLedger
+from handler.instances.ports import Delivery
 from tests.reliability import table
 from tests.reliability.table import SOAK, Record
 from tests.reliability.world import MANAGED, Run, World
+from tools.ec2_emulator import faults
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.emulator import faults
 from tests.reliability import table
 from tests.reliability.invariants import SHRINK, Book, Kind, check_calm, check_run
 from tests.reliability.table import SOAK, Record
 from tests.reliability.world import MANAGED, Harness
+from tools.ec2_emulator import faults
 
 FLEETS = 40 if SOAK else 4
 KINDS: list[Kind] = ["plain", "plain", "plain", "one-time", "persistent", "group", "tagged"]

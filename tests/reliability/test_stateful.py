@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.emulator import faults
 from tests.reliability import table, trouble
 from tests.reliability.invariants import Book, Kind, check_calm, check_run
 from tests.reliability.table import SOAK, Record
 from tests.reliability.world import LAMBDA_SECONDS, MANAGED, PAUSE, Harness, Run, World
+from tools.ec2_emulator import faults
 
 EXAMPLES = 300 if SOAK else 24
 STEPS = 20 if SOAK else 10

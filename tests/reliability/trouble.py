@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.emulator import faults
-from tests.emulator.faults import Fault
 from tests.reliability.gate import BackendFault
 from tests.reliability.world import World
+from tools.ec2_emulator import faults
+from tools.ec2_emulator.faults import Fault
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ from backend.quirks import Quirks
 from backend.server import serve
 from backend.tables import agents, instances, replica_instances, system_events
 from handler import wiring
-from handler.domain.ports import BackendError
+from handler.instances.ports import BackendError
 from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
-from tests.emulator import Emulator
-from tests.emulator.calls import OK, Call
-from tests.emulator.instance import Instance
 from tests.reliability.fake_time import FakeTime
 from tests.reliability.gate import Gate, Gated, Recorded
+from tools.ec2_emulator import Emulator
+from tools.ec2_emulator.calls import OK, Call
+from tools.ec2_emulator.instance import Instance
 
 PARAMETER = "/spot-optimizer/client-token"
 TABLE = "spot-cleanup-idempotency"

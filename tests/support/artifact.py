@@ -1,7 +1,7 @@
 """The built artifact for tests: made once for all of them, and only anew when its sources change.
 
 Where there is no Python 3.13 these tests are skipped; with ``REQUIRE_ARTIFACT=1`` they fail.
-`LambdaRuntime`, which runs what is built, is in `local/lambda_runtime.py`.
+`LambdaRuntime`, which runs what is built, is in `tests/support/lambda_runtime.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from local import artifact as artifacts
+from tests.support import built as artifacts
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from handler.domain.cleanup import Fate
-from handler.domain.outcome import Outcome
+from handler.images.cleanup import Fate
+from handler.instances.outcome import Outcome
 from handler.settings import Settings
 from handler.telemetry import CloudWatchJournal
 from tests.template.stack import ROOT, Stack
@@ -20,7 +20,7 @@ from tests.template.stack import ROOT, Stack
 Json = Any
 
 CODE = ROOT / "src" / "handler"
-TELEMETRY = [CODE / "telemetry.py", CODE / "housekeeping_telemetry.py"]
+TELEMETRY = [CODE / "telemetry.py", CODE / "images" / "journal.py"]
 METRIC = re.compile(r"(?:[A-Z][a-z]+){2,}")
 AWS_METRICS = {
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration"},

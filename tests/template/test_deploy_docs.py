@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from handler.domain.outcome import Outcome
+from handler.instances.outcome import Outcome
 from tests.template.stack import ROOT, Stack, source
 from tests.template.test_dashboard import INSIGHTS, TELEMETRY, bare, keys_used, written
 from tests.template.test_names import FULL

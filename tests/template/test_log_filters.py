@@ -10,18 +10,18 @@ from datetime import timedelta
 
 import pytest
 
-from handler.adapters.aws_errors import DENIED
-from handler.domain.model import State
-from handler.domain.outcome import Outcome, Settled, Summary
+from handler.aws.error_codes import DENIED
+from handler.instances.model import State
+from handler.instances.outcome import Outcome, Settled, Summary
 from handler.settings import Settings
 from handler.telemetry import CloudWatchJournal
 from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
-from tests.emulator import Emulator
 from tests.fakes.build import instance, marked
 from tests.integration.scripted import LIST, Exchange, ScriptedBackend
 from tests.support.filter_pattern import matches
 from tests.template.stack import Stack
+from tools.ec2_emulator import Emulator
 
 FILTERS = Stack.of("mine", OldestWaitAlarmSeconds="600").of_type("AWS::Logs::MetricFilter")
 ENVIRONMENT = {

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.guard import Action, Decision, MissingPolicy
-from handler.domain.model import Ending, State
-from handler.domain.outcome import Outcome, Settled
-from handler.domain.patience import TRIES_WITHOUT_ANSWER
-from handler.jobs.act import CALLS_PER_RUN, explain
+from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import TRIES_WITHOUT_ANSWER
+from handler.instances.guard import Action, Decision, MissingPolicy
+from handler.instances.model import Ending, State
+from handler.instances.outcome import Outcome, Settled
+from handler.instances.terminate import CALLS_PER_RUN, explain
 from tests.fakes.build import NOW, decision, error, iid, instance, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

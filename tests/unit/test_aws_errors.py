@@ -13,8 +13,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from handler.adapters import aws_errors
-from handler.domain.errors import ErrorKind
+from handler.aws import error_codes
+from handler.aws.errors import ErrorKind
 
 
 def client_error(code: str | None, message: str | None = "m", status: int = 400) -> ClientError:
@@ -28,23 +28,23 @@ def client_error(code: str | None, message: str | None = "m", status: int = 400)
     )
 
 
-@pytest.mark.parametrize("code", sorted(aws_errors.THROTTLES))
+@pytest.mark.parametrize("code", sorted(error_codes.THROTTLES))
 @pytest.mark.parametrize("status", [400, 503])
 def test_throttles_are_throttles_whatever_their_status(code: str, status: int) -> None:
-    assert aws_errors.read(client_error(code, status=status)).kind is ErrorKind.THROTTLED
+    assert error_codes.read(client_error(code, status=status)).kind is ErrorKind.THROTTLED
 
 
 @pytest.mark.parametrize("code", ["RequestLimitExceeded", "EC2ThrottledException", "Throttling"])
 def test_ec2_s_own_throttles_are_known(code: str) -> None:
     """ec2.md, "Throttling"."""
-    assert code in aws_errors.THROTTLES
+    assert code in error_codes.THROTTLES
 
 
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        *((code, 400, ErrorKind.MISSING) for code in sorted(aws_errors.MISSING)),
-        *((code, 403, ErrorKind.LOCKED_OUT) for code in sorted(aws_errors.LOCKED_OUT)),
+        *((code, 400, ErrorKind.MISSING) for code in sorted(error_codes.MISSING)),
+        *((code, 403, ErrorKind.LOCKED_OUT) for code in sorted(error_codes.LOCKED_OUT)),
         ("UnauthorizedOperation", 403, ErrorKind.REFUSED),
         ("OperationNotPermitted", 400, ErrorKind.REFUSED),
         ("InvalidInstanceID.Malformed", 400, ErrorKind.REFUSED),
@@ -58,18 +58,18 @@ def test_ec2_s_own_throttles_are_known(code: str) -> None:
     ],
 )
 def test_each_code_has_its_meaning(code: str, status: int, kind: ErrorKind) -> None:
-    found = aws_errors.read(client_error(code, status=status))
+    found = error_codes.read(client_error(code, status=status))
     assert (found.kind, found.code, found.request_id) == (kind, code, "req-1")
 
 
 @pytest.mark.parametrize("code", ["AuthFailure", "ExpiredToken", "RequestExpired"])
 def test_expired_credentials_are_the_caller_s(code: str) -> None:
-    assert code in aws_errors.LOCKED_OUT
+    assert code in error_codes.LOCKED_OUT
 
 
 def test_the_code_decides_and_never_the_words() -> None:
     """style.md, what to take 5."""
-    found = aws_errors.read(client_error("SomethingNew", "Throttling: Rate exceeded, not found"))
+    found = error_codes.read(client_error("SomethingNew", "Throttling: Rate exceeded, not found"))
     assert found.kind is ErrorKind.REFUSED
 
 
@@ -104,13 +104,13 @@ def test_the_code_decides_and_never_the_words() -> None:
     ],
 )
 def test_the_ids_that_a_message_names_are_found(message: str, named: set[str]) -> None:
-    assert aws_errors.read(client_error("Code", message)).named == named
+    assert error_codes.read(client_error("Code", message)).named == named
 
 
 def test_an_error_without_code_or_message_is_still_a_value() -> None:
-    found = aws_errors.read(client_error(None, None))
+    found = error_codes.read(client_error(None, None))
     assert str(found) == "Unknown: no message"
-    assert aws_errors.read(ClientError({}, "X")).kind is ErrorKind.REFUSED
+    assert error_codes.read(ClientError({}, "X")).kind is ErrorKind.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_an_error_without_code_or_message_is_still_a_value() -> None:
     ],
 )
 def test_no_answer_may_have_been_carried_out(raised: BotoCoreError) -> None:
-    found = aws_errors.read(raised)
+    found = error_codes.read(raised)
     assert (found.kind, found.code) == (ErrorKind.NO_ANSWER, type(raised).__name__)
     assert found.request_id is None
 
 
 def test_no_credentials_is_the_caller_s() -> None:
-    assert aws_errors.read(NoCredentialsError()).kind is ErrorKind.LOCKED_OUT
+    assert error_codes.read(NoCredentialsError()).kind is ErrorKind.LOCKED_OUT

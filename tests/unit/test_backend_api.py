@@ -10,10 +10,10 @@ from typing import Any, Self
 import pytest
 import requests
 
-from handler.adapters.backend_api import LARGEST_BODY, BackendApi, open_session
-from handler.adapters.token import ClientToken
-from handler.adapters.wire_cleanup import timestamp
-from handler.domain.ports import BackendError, Report
+from handler.backend.api import LARGEST_BODY, BackendApi, open_session
+from handler.backend.token import ClientToken
+from handler.images.wire import timestamp
+from handler.instances.ports import BackendError, Report
 from tests.fakes.build import NOW, iid
 from tests.fakes.clock import FakeClock
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.adapters.authorization import say
-from handler.domain.advice import advice
-from handler.domain.diagnosis import (
+from handler.aws.errors import AwsError, ErrorKind
+from handler.doctor.advice import advice
+from handler.doctor.authorization import say
+from handler.doctor.findings import (
     Check,
     Diagnosis,
     Status,
@@ -21,15 +22,7 @@ from handler.domain.diagnosis import (
     ok,
     warning,
 )
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.examination import (
-    TableFault,
-    TableTrouble,
-)
-from handler.domain.guard import GROUP_TAG
-from handler.domain.ports import Accepted
-from handler.domain.recent_runs import Minute, Schedule, judge_runs, look_back, window_of
-from handler.jobs.doctor_aws import (
+from handler.doctor.judge_aws import (
     judge_cancellation,
     judge_dry_run,
     judge_last_run,
@@ -37,6 +30,13 @@ from handler.jobs.doctor_aws import (
     judge_table,
     pick,
 )
+from handler.doctor.ports import (
+    TableFault,
+    TableTrouble,
+)
+from handler.doctor.recent_runs import Minute, Schedule, judge_runs, look_back, window_of
+from handler.instances.guard import GROUP_TAG
+from handler.instances.ports import Accepted
 from tests.fakes.build import NOW, OURS, iid, instance, policy
 
 SECOND = timedelta(seconds=1)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from handler.domain.advice_backend import BARRIERS, REFUSALS, TOKEN
-from handler.domain.diagnosis import (
+from handler.aws.errors import AwsError, ErrorKind
+from handler.doctor.advice_backend import BARRIERS, REFUSALS, TOKEN
+from handler.doctor.findings import (
     Status,
 )
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.examination import (
+from handler.doctor.judge_backend import judge_switches, judge_token
+from handler.doctor.ports import (
     TLS_BARRIERS,
     Barrier,
     TokenFault,
     TokenTrouble,
 )
-from handler.domain.model import Listing
-from handler.jobs.doctor_backend import judge_switches, judge_token
+from handler.instances.model import Listing
 
 
 class TestTheBackend:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from handler.domain.diagnosis import (
+from handler.aws.errors import AwsError, ErrorKind
+from handler.doctor.findings import (
     Finding,
     Status,
 )
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.guard import GROUP_TAG
-from handler.domain.model import Listing
-from handler.jobs.decide import Decided, Judge
-from handler.jobs.doctor_marked import Foreseen, foresee, judge_marked
+from handler.doctor.marked import Foreseen, foresee, judge_marked
+from handler.instances.decide import Decided, Judge
+from handler.instances.guard import GROUP_TAG
+from handler.instances.model import Listing
 from tests.fakes.build import NOW, OURS, iid, instance, limits, marked, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

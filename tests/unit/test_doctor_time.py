@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from handler.domain import patience
-from handler.domain.deadline import Deadline
-from handler.domain.diagnosis import Check, Diagnosis, Status
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.examination import Answered, TokenTrouble, Unreached
-from handler.domain.model import Listing
-from handler.domain.recent_runs import Schedule
-from handler.domain.timely import LateError
-from handler.jobs import doctor as job
-from handler.wiring_doctor import FOR_THE_BACKEND
+from handler.aws import retry as patience
+from handler.aws.errors import AwsError, ErrorKind
+from handler.deadline import Deadline
+from handler.doctor import examination as job
+from handler.doctor.findings import Check, Diagnosis, Status
+from handler.doctor.ports import Answered, TokenTrouble, Unreached
+from handler.doctor.recent_runs import Schedule
+from handler.doctor.wiring import FOR_THE_BACKEND
+from handler.instances.model import Listing
+from handler.timely import LateError
 from tests.fakes.build import NOW, instance, limits, marked, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

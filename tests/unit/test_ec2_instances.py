@@ -14,10 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
-from handler.adapters.ec2_instances import FILTER_VALUES, Ec2Machines
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.model import Ending, Instance, State
-from handler.domain.ports import Accepted, Change
+from handler.aws.errors import AwsError, ErrorKind
+from handler.instances.ec2 import FILTER_VALUES, Ec2Machines
+from handler.instances.model import Ending, Instance, State
+from handler.instances.ports import Accepted, Change
 from tests.fakes.build import iid
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from handler.adapters.grouped_writes import MOST, GroupedWrites
+from handler.instances.grouped_writes import MOST, GroupedWrites
 from tests.support.dynamodb import idempotency_table
 
 TABLE = "reports"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.domain.guard import (
+from handler.instances.guard import (
     GROUP_TAG,
     PEER_TAG,
     Action,
@@ -18,8 +18,8 @@ from handler.domain.guard import (
     in_another_region,
     needs_peer,
 )
-from handler.domain.model import REPLICA, ZOMBIE, Ending, Instance, State
-from handler.domain.outcome import Outcome
+from handler.instances.model import REPLICA, ZOMBIE, Ending, Instance, State
+from handler.instances.outcome import Outcome
 from tests.fakes.build import NOW, OURS, instance, marked, policy
 
 EARLIER = datetime(2025, 11, 25, 12, 0, tzinfo=UTC)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from handler.domain.guard import (
+from handler.instances.guard import (
     Action,
     decide,
     defer,
     fuse_blown,
     within_cap,
 )
-from handler.domain.outcome import Outcome
+from handler.instances.outcome import Outcome
 from tests.fakes.build import NOW, decision, instance, marked, policy
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.isolation import LARGEST_BATCH, Answer, isolate
-from handler.domain.ports import Accepted
+from handler.aws.errors import AwsError, ErrorKind
+from handler.instances.bisect import LARGEST_BATCH, Answer, isolate
+from handler.instances.ports import Accepted
 from tests.fakes.build import error, iid
 
 MOST_CALLS = 120

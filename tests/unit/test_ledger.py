@@ -14,8 +14,8 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from handler.adapters.ledger import AgentLedger, IdempotencyTable
-from handler.domain.ports import BackendError, Delivery
+from handler.instances.idempotency import AgentLedger, IdempotencyTable
+from handler.instances.ports import BackendError, Delivery
 from tests.fakes.build import NOW, iid
 from tests.support.dynamodb import idempotency_table
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handler.domain.errors import ErrorKind
-from handler.domain.guard import Action, Decision
-from handler.domain.outcome import Outcome
-from handler.jobs.proof import prove
+from handler.aws.errors import ErrorKind
+from handler.instances.guard import Action, Decision
+from handler.instances.outcome import Outcome
+from handler.instances.proof import prove
 from tests.fakes.build import NOW, error, iid, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeOutside

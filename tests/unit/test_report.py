@@ -7,10 +7,10 @@ from threading import Barrier, get_ident
 
 import pytest
 
-from handler.domain.deadline import Deadline
-from handler.domain.outcome import Outcome, Settled
-from handler.domain.ports import BackendError, Delivery, Report
-from handler.jobs.report import Reporting
+from handler.deadline import Deadline
+from handler.instances.outcome import Outcome, Settled
+from handler.instances.ports import BackendError, Delivery, Report
+from handler.instances.report import Reporting
 from tests.fakes.build import NOW, iid, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeOutside

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.estate import Facts, Image, RetentionRule, Snapshot, Uses
-from handler.domain.retention import decide
-from handler.domain.verdict import Kind, Policy, Reason, Verdict, oldest_first
+from handler.aws.errors import AwsError, ErrorKind
+from handler.images.model import Facts, Image, RetentionRule, Snapshot, Uses
+from handler.images.retention import decide
+from handler.images.verdict import Kind, Policy, Reason, Verdict, oldest_first
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 OURS = {"ManagedBy": "SpotOptimizer"}

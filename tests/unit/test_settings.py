@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handler.domain.guard import AsgMembers, MissingPolicy
+from handler.instances.guard import AsgMembers, MissingPolicy
 from handler.settings import ENVIRONMENT_VARIABLES, Settings, SettingsError
 
 SRC = Path(__file__).parents[2] / "src"

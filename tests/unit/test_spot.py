@@ -7,11 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from handler.domain.errors import AwsError, ErrorKind
-from handler.domain.guard import Decision
-from handler.domain.outcome import Outcome, Settled
-from handler.domain.ports import CancelledRequest
-from handler.jobs.spot import WATCHED_FOR, cancel_standing_requests, watch_cancelled_requests
+from handler.aws.errors import AwsError, ErrorKind
+from handler.instances.guard import Decision
+from handler.instances.outcome import Outcome, Settled
+from handler.instances.ports import CancelledRequest
+from handler.instances.spot_requests import (
+    WATCHED_FOR,
+    cancel_standing_requests,
+    watch_cancelled_requests,
+)
 from tests.fakes.build import NOW, decision, error, iid, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from handler.domain.model import Ending, Invalid, State
-from handler.domain.outcome import Outcome, Settled, Summary
+from handler.instances.model import Ending, Invalid, State
+from handler.instances.outcome import Outcome, Settled, Summary
 from handler.settings import Settings
 from handler.telemetry import CloudWatchJournal, logger
 from tests.fakes.build import iid, instance, marked

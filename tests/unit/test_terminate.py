@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from handler.domain.errors import ErrorKind
-from handler.domain.guard import PEER_TAG, MissingPolicy
-from handler.domain.model import REPLICA, Ending, Invalid, Listing, State
-from handler.domain.outcome import Outcome
-from handler.domain.ports import BackendError, CancelledRequest
+from handler.aws.errors import ErrorKind
+from handler.instances.guard import PEER_TAG, MissingPolicy
+from handler.instances.model import REPLICA, Ending, Invalid, Listing, State
+from handler.instances.outcome import Outcome
+from handler.instances.ports import BackendError, CancelledRequest
 from tests.fakes.build import NOW, OURS, error, iid, instance, limits, marked, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

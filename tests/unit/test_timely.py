@@ -7,7 +7,7 @@ from threading import Barrier, Event, Lock
 
 import pytest
 
-from handler.domain.timely import LateError, in_time, side_by_side
+from handler.timely import LateError, in_time, side_by_side
 
 
 def forever() -> float:

@@ -12,8 +12,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from botocore.exceptions import ClientError
 
-from handler.adapters.token import ClientToken, TokenError
-from handler.domain.ports import BackendError
+from handler.backend.token import ClientToken, TokenError
+from handler.instances.ports import BackendError
 
 NAME = "/spot/token"
 

@@ -12,10 +12,10 @@ import pytest
 from backend.client import Credentials, OperatorClient
 from backend.server import run_backend
 from local.stack import MANAGED, Stack, new_agent
-from tests.emulator import Emulator
 from tests.integration.certificates import Authority
 from tests.integration.doctor.clinic import Clinic, Told
 from tests.integration.scripted import LIST, Exchange, ScriptedBackend
+from tools.ec2_emulator import Emulator
 
 _NUMBERS = itertools.count()
 

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 import pytest
 
 from local.stack import MANAGED, TABLE
-from tests.emulator import Emulator
 from tests.integration.doctor.clinic import (
     CHECKS,
     Clinic,
     Stub,
     Told,
 )
+from tools.ec2_emulator import Emulator
 
 
 class TestEc2:

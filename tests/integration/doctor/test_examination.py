@@ -13,7 +13,6 @@ from botocore.client import BaseClient
 from handler.termination import lambda_handler
 from local.invoke import invoke
 from local.stack import MANAGED, TABLE
-from tests.emulator import Emulator
 from tests.integration.certificates import Authority
 from tests.integration.doctor.clinic import (
     AFTER_THE_LIST,
@@ -22,6 +21,7 @@ from tests.integration.doctor.clinic import (
     Clinic,
 )
 from tests.integration.scripted import LIST, ScriptedBackend
+from tools.ec2_emulator import Emulator
 
 _NUMBERS = itertools.count()
 

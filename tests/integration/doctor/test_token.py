@@ -7,7 +7,6 @@ import json
 import pytest
 
 from local.stack import PARAMETER
-from tests.emulator import Emulator
 from tests.integration.doctor.clinic import (
     AFTER_THE_LIST,
     BEHIND_THE_TOKEN,
@@ -15,6 +14,7 @@ from tests.integration.doctor.clinic import (
     Stub,
 )
 from tests.integration.scripted import LIST, ScriptedBackend
+from tools.ec2_emulator import Emulator
 
 
 class TestToken:

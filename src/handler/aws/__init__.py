@@ -1,0 +1,1 @@
+"""What AWS's answers mean, whatever the job."""

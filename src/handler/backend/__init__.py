@@ -1,0 +1,1 @@
+"""The product's backend over HTTP."""

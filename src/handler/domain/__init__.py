@@ -1,1 +1,0 @@
-"""What the product knows and decides: no AWS, no HTTP, no clock, no environment."""

@@ -1,0 +1,1 @@
+"""Clean up old images and snapshots: everything that only housekeeping needs."""

@@ -1,0 +1,1 @@
+"""Terminate what is marked: everything that only the termination job needs."""

@@ -1,1 +1,0 @@
-"""The story of a run, told over the domain's ports."""

@@ -1,6 +1,0 @@
-"""AWS in memory for tests: EC2 as it is documented, and the services beside it, over a real socket."""
-
-from tests.emulator.clock import ManualClock, system_clock
-from tests.emulator.emulator import Emulator
-
-__all__ = ["Emulator", "ManualClock", "system_clock"]

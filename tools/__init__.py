@@ -1,0 +1,1 @@
+"""What knows next to nothing of the product, and could stand by itself."""

@@ -1,0 +1,83 @@
+"""EC2's operations on Spot requests."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tools.ec2_emulator import errors
+from tools.ec2_emulator.clock import as_datetime
+from tools.ec2_emulator.errors import AwsError
+from tools.ec2_emulator.listing import Values, page, select, tag_list
+from tools.ec2_emulator.spot import SpotRequest
+from tools.ec2_emulator.world import Handler, World
+
+_STATUS = {
+    "active": "fulfilled",
+    "open": "pending-evaluation",
+    "closed": "instance-terminated-by-user",
+    "cancelled": "request-canceled-and-instance-running",
+}
+_FILTERS: Mapping[str, Values[SpotRequest]] = {
+    "spot-instance-request-id": lambda request: [request.id],
+    "instance-id": lambda request: [request.instance_id] if request.instance_id else [],
+    "state": lambda request: [request.state],
+    "type": lambda request: [request.type],
+}
+
+
+def describe_spot_instance_requests(
+    world: World, parameters: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    world.fleet.settle()
+    ids = parameters.get("SpotInstanceRequestIds", [])
+    requests = _named(world, ids) if ids else list(world.fleet.requests.values())
+    order = {key: number for number, key in enumerate(world.fleet.requests)}
+    found = select(requests, parameters.get("Filters", []), _FILTERS, lambda each: each.tags)
+    some, token = page(found, lambda each: order[each.id], parameters)
+    return {"SpotInstanceRequests": [_described(each) for each in some], "NextToken": token}
+
+
+def cancel_spot_instance_requests(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One unknown id fails the whole call; the instances run on."""
+    world.fleet.settle()
+    requests = _named(world, parameters.get("SpotInstanceRequestIds", []))
+    if parameters.get("DryRun"):
+        raise errors.dry_run()
+    odd = world.quirks.odd_cancellations
+    return {
+        "CancelledSpotInstanceRequests": [
+            {
+                "SpotInstanceRequestId": request.id,
+                "State": odd[request.id] if request.id in odd else request.cancel(),
+            }
+            for request in requests
+        ]
+    }
+
+
+def _named(world: World, ids: Sequence[str]) -> list[SpotRequest]:
+    unknown = next((key for key in ids if key not in world.fleet.requests), None)
+    if unknown is not None:
+        raise AwsError(
+            "InvalidSpotInstanceRequestID.NotFound",
+            f"The spot instance request ID '{unknown}' does not exist",
+        )
+    return [world.fleet.requests[key] for key in dict.fromkeys(ids)]
+
+
+def _described(request: SpotRequest) -> dict[str, Any]:
+    code = _STATUS[request.state]
+    return {
+        "SpotInstanceRequestId": request.id,
+        "InstanceId": request.instance_id,
+        "State": request.state,
+        "Type": request.type,
+        "Status": {"Code": code, "Message": code, "UpdateTime": as_datetime(request.created_at)},
+        "CreateTime": as_datetime(request.created_at),
+        "Tags": tag_list(request.tags) or None,
+    }
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "CancelSpotInstanceRequests": cancel_spot_instance_requests,
+    "DescribeSpotInstanceRequests": describe_spot_instance_requests,
+}
