@@ -76,15 +76,17 @@ class AgentList:
         enabled: its own `auto_terminate_enabled`.
         marked: the valid entries: of each id the first, and one more where the backend lists it
             both as a replica and as a zombie.
-        invalid: entries that cannot be acted on, as far as they are told one by one.
-        more_invalid: how many more there are.
+        told: entries that cannot be acted on, as far as they are told one by one.
+        invalid: how many there are, placeholders aside.
+        placeholders: how many entries are placeholders.
     """
 
     agent: Agent
     enabled: bool
     marked: tuple[Marked, ...]
-    invalid: tuple[Invalid, ...] = ()
-    more_invalid: int = 0
+    told: tuple[Invalid, ...] = ()
+    invalid: int = 0
+    placeholders: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ or `Left`. Reporting makes that a `Settled`, which alone bears one of the contra
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
