@@ -16,8 +16,8 @@ from handler.backend.api import BackendApi
 from handler.backend.session import open_session
 from handler.backend.token import KEPT, ClientToken
 from handler.instances.journal import Journal
-from handler.instances.report import Reports
-from handler.telemetry import metrics_to
+from handler.instances.report import TerminationReports
+from handler.telemetry import logger, metrics_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from handler.deadline import Deadline
     from handler.instances.ec2 import Ec2Machines
+    from handler.instances.first_seen import FirstSeen
+    from handler.instances.idempotency import Acknowledged, IdempotencyTable
     from handler.instances.model import Agent
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
@@ -104,6 +106,8 @@ class Environment:
     def machines(self) -> Ec2Machines:
         """EC2, and Auto Scaling should it be needed."""
         from handler.instances.ec2 import Ec2Machines
+    from handler.instances.first_seen import FirstSeen
+    from handler.instances.idempotency import Acknowledged, IdempotencyTable
 
         return Ec2Machines(
             self.client("ec2"),
@@ -119,9 +123,23 @@ class Environment:
         return Unknown()
 
     @cached_property
-    def idempotency(self) -> IdempotencyTable:
-        """The idempotency table."""
-        raise NotImplementedError
+    def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """DynamoDB."""
+        return self.client("dynamodb", read_timeout=3, tries=2)
+
+    @cached_property
+    def acknowledged(self) -> Acknowledged:
+        """Reports and proofs that are known to be in the table."""
+        from handler.instances.idempotency import Acknowledged
+
+        return Acknowledged()
+
+    @cached_property
+    def first_seen(self) -> FirstSeen:
+        """When each machine was first seen."""
+        from handler.instances.first_seen import FirstSeen
+
+        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_table)
 
 
 @dataclass
@@ -143,9 +161,29 @@ class TerminationDependencies:
         )
         return BackendApi(self.environment.session, settings.server_url, agent.agent_id, token)
 
-    def report_as(self, agent: Agent) -> Reports:
-        """The backend's ear for this agent's termination reports."""
-        return Reports(self.backend_of(agent), self.deadline)
+    def report_as(self, agent: Agent) -> TerminationReports:
+        """The backend, as this agent reports to it."""
+        return TerminationReports(self.backend_of(agent), self.deadline)
+
+    @cached_property
+    def table(self) -> IdempotencyTable:
+        """The idempotency table."""
+        from handler.instances.idempotency import IdempotencyTable
+
+        settings = self.environment.settings
+        return IdempotencyTable(
+            self.environment.dynamodb,
+            settings.idempotency_table,
+            settings.idempotency_window_seconds,
+            self.environment.acknowledged,
+            self.deadline,
+            _without_table,
+        )
+
+    @property
+    def first_seen(self) -> FirstSeen:
+        """When each machine was first seen."""
+        return self.environment.first_seen
 
     @property
     def machines(self) -> Ec2Machines:
@@ -159,7 +197,7 @@ class TerminationDependencies:
 
         return CloudTrailHistory(
             lambda: self.environment.client("cloudtrail", read_timeout=5, tries=2),
-            self.ledger.remember,
+            self.table.remember,
             unknown=self.environment.unknown,
         )
 
@@ -234,6 +272,12 @@ class HousekeepingRunOutside:
 
         settings = self.environment.settings
         return HousekeepingCloudWatchJournal(settings, settings.agent_id)
+
+
+def _without_table(cause: str) -> None:
+    logger.warning(
+        "idempotency table not usable: reports go on without it, and may be made twice", cause=cause
+    )
 
 
 @lru_cache(maxsize=8)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from handler.aws.errors import AwsError
-from handler.backend.errors import BackendError
 from handler.instances.model import Instance, Observed
 from handler.instances.surroundings import Member
-
-__all__ = ["BackendError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +111,3 @@ class CancelledRequest:
 
     instances: set[str]
     at: datetime
-
-
-class Ledger(Protocol):
-    """Remembers acknowledged success reports for the idempotency window."""
-
-    def once(self, instance_id: str, send: Callable[[], None]) -> object:
-        """See `idempotency.py`."""
-        ...

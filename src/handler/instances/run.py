@@ -98,7 +98,7 @@ class TerminationRun:
         listed = candidates([(one.enabled, one.marked) for one in fetched.lists])
         reporter = Reporter(
             self.to.report_as,
-            lambda: self.to.ledger,
+            lambda: self.to.table,
             self.deadline,
             self.limits.backend_concurrency,
             self.to.journal.settled,
