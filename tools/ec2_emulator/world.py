@@ -23,6 +23,10 @@ class Quirks:
 
     # Errors that do not say which instance they are about.
     anonymous_errors: bool = False
+    # InvalidInstanceID.NotFound that does not say which ids EC2 does not know.
+    unnamed_not_found: bool = False
+    # Zones that are disrupted, as the API reference tells it of DescribeInstances.
+    disrupted_zones: set[str] = field(default_factory=set)
     # The CurrentState that TerminateInstances answers for an id; None leaves the id out of the answer.
     odd_states: dict[str, str | None] = field(default_factory=dict)
     # The state that CancelSpotInstanceRequests answers for a request, which is then left as it is.
