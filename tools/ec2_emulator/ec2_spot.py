@@ -60,7 +60,8 @@ def _cancelled(world: World, request: SpotRequest) -> str:
     if request.id in odd:
         return odd[request.id]
     instance = world.fleet.get(request.instance_id or "")
-    if request.cancel() and instance is not None:
+    ends = request.cancel() and not world.quirks.cancelling_keeps_stopped
+    if ends and instance is not None:
         world.fleet.end(instance, USER)
     return request.state
 

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tools.ec2_emulator import autoscaling, ec2, ec2_images, ec2_spot, errors, image_users
+from tools.ec2_emulator import (
+    autoscaling,
+    ec2,
+    ec2_fleets,
+    ec2_images,
+    ec2_spot,
+    errors,
+    image_users,
+)
 from tools.ec2_emulator.calls import OK, Call
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.faults import Fault
@@ -23,7 +31,12 @@ def _transact_write_items(world: World, given: Mapping[str, Any]) -> Mapping[str
 
 
 OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
-    "ec2": {**ec2.OPERATIONS, **ec2_spot.OPERATIONS, **ec2_images.OPERATIONS},
+    "ec2": {
+        **ec2.OPERATIONS,
+        **ec2_fleets.OPERATIONS,
+        **ec2_spot.OPERATIONS,
+        **ec2_images.OPERATIONS,
+    },
     "autoscaling": {**autoscaling.OPERATIONS, **image_users.AUTOSCALING},
     "cloudtrail": {"LookupEvents": lambda world, given: world.trail.lookup_events(given)},
     "ssm": {

@@ -31,6 +31,8 @@ class Quirks:
     odd_states: dict[str, str | None] = field(default_factory=dict)
     # The state that CancelSpotInstanceRequests answers for a request, which is then left as it is.
     odd_cancellations: dict[str, str] = field(default_factory=dict)
+    # The user guide said until 2024 that a disabled request's stopped instance outlives the request.
+    cancelling_keeps_stopped: bool = False
     # Documented for DryRun are permissions only; on, termination protection answers as well.
     dry_run_sees_protection: bool = False
 
