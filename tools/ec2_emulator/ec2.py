@@ -8,6 +8,7 @@ from tools.ec2_emulator import errors
 from tools.ec2_emulator.clock import as_datetime
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.instance import STATE_CODES, USER, Instance, View
+from tools.ec2_emulator.life_size import members
 from tools.ec2_emulator.listing import Values, page, select, tag_list
 from tools.ec2_emulator.world import Handler, World
 
@@ -145,7 +146,8 @@ def _state(name: str) -> dict[str, Any]:
 def _reservation(world: World, shown: _Shown) -> dict[str, Any]:
     instance, view = shown
     cause = view.cause
-    described = {
+    described = members(instance, world.account, world.region) if world.life_size else {}
+    described |= {
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
         "InstanceType": instance.type,

@@ -4,7 +4,7 @@ import re
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools.ec2_emulator import (
@@ -49,6 +49,7 @@ OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
         "UpdateItem": lambda world, given: world.tables.update_item(given),
         "DeleteItem": lambda world, given: world.tables.delete_item(given),
         "BatchGetItem": lambda world, given: world.tables.batch_get_item(given),
+        "BatchWriteItem": lambda world, given: world.tables.batch_write_item(given),
         "TransactWriteItems": _transact_write_items,
     },
 }
@@ -64,6 +65,7 @@ class Answer:
     request_id: str = ""
     body: bytes | None = None
     complete: bool = True  # False: the connection closes in the middle of the body
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 CLOSED = Answer()
@@ -164,7 +166,9 @@ def _spoiled(world: World, spoken: Wire, call: Call, fault: Fault, genuine: Answ
         return _refusal(spoken, call, fault.error)
     call.outcome = fault.kind
     if fault.kind == "raw":
-        return Answer(fault.status, "text/html", call.request_id, fault.body)
+        kind = fault.headers.get("Content-Type", "text/html")
+        others = {key: each for key, each in fault.headers.items() if key != "Content-Type"}
+        return Answer(fault.status, kind, call.request_id, fault.body, headers=others)
     if fault.kind == "silent":
         world.ended.wait(fault.seconds)
     body = genuine.body or b""

@@ -19,6 +19,7 @@ class Fleet(Lifecycle):
         tags: Mapping[str, str] | None = None,
         protected: bool = False,
         spot: str | None = None,
+        request_tags: Mapping[str, str] | None = None,
         asg: str | None = None,
         fleet: str | None = None,
         operator: str | Operator | None = None,
@@ -36,6 +37,7 @@ class Fleet(Lifecycle):
             tags: the instance's tags.
             protected: termination protection; EC2 has none for Spot instances.
             spot: `one-time` or `persistent`.
+            request_tags: the Spot request's own; what launches instances rarely tags it.
             asg: a group's name; the group is made, or grows, to hold the instance.
             fleet: the id of a fleet from `create_fleet`, which grows to hold the instance.
             operator: the service that manages it, such as `eks.amazonaws.com`; hidden by default.
@@ -53,7 +55,7 @@ class Fleet(Lifecycle):
             at = self.clock() if launch_time is None else launch_time
             request = None
             if spot:
-                request = SpotRequest(self._new_id("sir", 8), spot, dict(tags or {}), at)
+                request = SpotRequest(self._new_id("sir", 8), spot, dict(request_tags or {}), at)
                 self.requests[request.id] = request
             marks = dict(tags or {})
             if asg:

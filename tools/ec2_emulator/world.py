@@ -31,7 +31,7 @@ class Quirks:
     odd_states: dict[str, str | None] = field(default_factory=dict)
     # The state that CancelSpotInstanceRequests answers for a request, which is then left as it is.
     odd_cancellations: dict[str, str] = field(default_factory=dict)
-    # The user guide said until 2024 that a disabled request's stopped instance outlives the request.
+    # Older user guides: a disabled request's stopped instance outlives the request.
     cancelling_keeps_stopped: bool = False
     # Documented for DryRun are permissions only; on, termination protection answers as well.
     dry_run_sees_protection: bool = False
@@ -56,6 +56,7 @@ class World:
         self.parameters = Parameters(clock, region=region, account=account)
         self.tables = Tables()
         self.latency: dict[str, float] = {}  # seconds by operation, or "*"
+        self.life_size = False  # whether answers bear all that EC2 sends, for measurements
         self.ended = threading.Event()  # wakes what still waits when the world is replaced
 
 

@@ -201,9 +201,11 @@ def test_terminating_a_stopped_instance_opens_its_request_again(
 
 def test_a_role_may_be_bound_to_a_requests_own_tags(emulator: Emulator, aws: Clients) -> None:
     tags = {"ManagedBy": "SpotOptimizer"}
-    instance_id, request_id = stopped(emulator, tags=tags)
     emulator.policy.required_request_tags = tags
-    emulator.fleet.requests[request_id].tags.clear()
+    tagged, tagged_request = stopped(emulator, request_tags=tags)
+    aws.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[tagged_request])
+    assert tagged not in emulator.fleet.live
+    instance_id, request_id = stopped(emulator, tags=tags)
     with pytest.raises(ClientError) as caught:
         aws.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[request_id])
     code, message = refusal(caught.value)
