@@ -140,16 +140,16 @@ def test_a_call_whose_answer_was_lost_is_looked_at_and_not_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "outcome"),
+    ("kind", "expected"),
     [(ErrorKind.NO_ANSWER, Outcome.DEFERRED), (ErrorKind.FAULTY, Outcome.FAILED)],
 )
 def test_what_was_not_answered_and_still_runs_is_no_success(
-    kind: ErrorKind, outcome: Outcome
+    kind: ErrorKind, expected: Outcome
 ) -> None:
     around = outside(2)
     around.fleet.faults = [error(kind)] * TRIES_WITHOUT_ANSWER
     found = acted(around)
-    assert set(settled(around, found).values()) == {outcome}
+    assert set(settled(around, found).values()) == {expected}
     assert {one.trace.error_code for one in found} == {"SomeCode"}
 
 
@@ -231,7 +231,7 @@ def test_the_end_s_own_time_is_told_where_ec2_knows_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "outcome"),
+    ("missing", "expected"),
     [
         (MissingPolicy.REPORT_TERMINATED, Outcome.DEFERRED),
         (MissingPolicy.IGNORE, Outcome.IGNORED),
@@ -239,7 +239,7 @@ def test_the_end_s_own_time_is_told_where_ec2_knows_it() -> None:
     ],
 )
 def test_one_that_vanishes_between_look_and_call_is_no_success(
-    missing: MissingPolicy, outcome: Outcome
+    missing: MissingPolicy, expected: Outcome
 ) -> None:
     around = outside(3)
     given = decisions(around)
@@ -248,7 +248,7 @@ def test_one_that_vanishes_between_look_and_call_is_no_success(
     outcomes = {one.marked.instance_id: outcome(one) for one in found}
     assert outcomes == {
         iid(0): Outcome.TERMINATED,
-        iid(1): outcome,
+        iid(1): expected,
         iid(2): Outcome.TERMINATED,
     }
     assert around.fleet.called("terminate")[1:] == [(iid(0), iid(2))]

@@ -192,7 +192,7 @@ def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
 
 def _back_off(tries: int) -> float:
     """Seconds before the next try: twice as long each time, and never for all at once."""
-    return 0.2 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    return 0.2 * 2.0**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
 def _asked(retry_after: str | None) -> float:
