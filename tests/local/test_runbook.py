@@ -17,6 +17,7 @@ import pytest
 import requests
 from botocore import xform_name
 
+from handler.doctor.examination import CHECKS
 from handler.doctor.findings import Check
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_the_doctor_s_answer_is_as_the_runbook_says(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "examining the stack that `make local` started" in done.stdout
-    assert all(check.value in done.stdout for check in Check)
+    assert all(check.name in done.stdout for check in CHECKS)
     assert "healthy" in done.stdout
 
 
@@ -193,9 +194,9 @@ def test_a_parameter_that_is_named_is_the_template_s() -> None:
     assert named - known <= AWS_WORDS
 
 
-@pytest.mark.parametrize("check", list(Check))
+@pytest.mark.parametrize("check", CHECKS, ids=str)
 def test_each_check_of_the_doctor_has_its_section(check: Check) -> None:
-    section = re.search(rf"^### `{check.value}`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
+    section = re.search(rf"^### `{check.name}`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
     assert section
     assert "**Symptom.**" in section[1]
     assert re.search(r"\*\*The doctor (says|warns)\*\*", section[1])

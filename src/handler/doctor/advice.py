@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.doctor.findings import Check, Finding, failed, warning
 
 
 class Advice(NamedTuple):
@@ -77,3 +78,9 @@ def allow(permission: str) -> str:
         "hand, change it back (deploying the same template again does not); if nobody did, a permissions "
         "boundary or a service control policy forbids it"
     )
+
+
+def aws_failed(check: Check, error: AwsError, permission: str, where: str = "") -> Finding:
+    """AWS did not do what the check asked; `where` stands before the error. Throttled is a warning."""
+    judge = warning if error.kind is ErrorKind.THROTTLED else failed
+    return judge(check, f"{where}{error}", *advice(error, permission))

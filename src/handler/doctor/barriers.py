@@ -1,17 +1,79 @@
-"""Reads off an HTTP client's exception what stopped the request, by types and codes alone."""
+"""What stops a request on its way to the backend: read off the HTTP client's exception, by types and codes alone."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 from collections.abc import Iterator
+from enum import Enum
 
 import requests
 from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 
-from handler.doctor.ports import Barrier
+from handler.doctor.advice import Advice
 
+
+class Barrier(Enum):
+    """What stopped the request: cause and cure."""
+
+    NAME = Advice(
+        "the host's name does not resolve",
+        "check the host in SERVER_URL; in a VPC also its DNS settings and private hosted zones",
+    )
+    REFUSED = Advice(
+        "nothing listens there: the backend is down, or the port is another one",
+        "start the backend; check host and port in SERVER_URL",
+    )
+    SILENCE = Advice(
+        "nothing answers in time: a security group, network ACL or route lets nothing through, or "
+        "the backend hangs",
+        "let the function's security group out to the backend's port, give private subnets a NAT "
+        "gateway, let the backend's own firewall in; then check the backend's load",
+    )
+    BROKEN = Advice(
+        "the connection ends in the middle: the backend crashes, or something in between closes it",
+        "read the backend's log, and that of the load balancer before it",
+    )
+    UNTRUSTED = Advice(
+        "the certificate is by an authority that the function does not know: a private CA, or "
+        "somebody in between",
+        "if the CA is yours, put its certificate and the public authorities' into one file of a layer, "
+        "and set REQUESTS_CA_BUNDLE to it (/opt/...; AWS's SDK uses it as well); if it is not, do not",
+    )
+    EXPIRED = Advice(
+        "the backend's certificate has expired",
+        "renew the certificate on the backend",
+    )
+    WRONG_NAME = Advice(
+        "the certificate is for another name than the one in SERVER_URL",
+        "write the certificate's name into SERVER_URL, or give the backend a certificate for its own",
+    )
+    HANDSHAKE = Advice(
+        "no TLS could be agreed on: another protocol or only old versions are spoken on this port",
+        "check the port in SERVER_URL; let the backend offer TLS 1.2 or newer",
+    )
+    BUNDLE = Advice(
+        "REQUESTS_CA_BUNDLE names no file that can be read",
+        "point REQUESTS_CA_BUNDLE to the CA's and the public authorities' certificates in PEM, in a "
+        "layer under /opt",
+    )
+
+    @property
+    def of_tls(self) -> bool:
+        """Whether the backend takes connections, and TLS is what fails."""
+        return self in _OF_TLS
+
+
+_OF_TLS = frozenset(
+    {
+        Barrier.UNTRUSTED,
+        Barrier.EXPIRED,
+        Barrier.WRONG_NAME,
+        Barrier.HANDSHAKE,
+        Barrier.BUNDLE,
+    }
+)
 _VERIFICATION = {
     2: Barrier.UNTRUSTED,
     10: Barrier.EXPIRED,

@@ -1,0 +1,131 @@
+"""What an examination works with: the function's dependencies, its own time, and its notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from handler.aws.errors import AwsError, ErrorKind
+from handler.backend.token import ClientToken
+from handler.deadline import Deadline
+from handler.doctor.findings import Check, Finding, grouped
+from handler.timely import LateError, in_time
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+
+    from handler.doctor.backend import Answered, Unreached
+    from handler.doctor.schedule import Schedule
+    from handler.instances.guard import Policy
+    from handler.instances.model import Instance, Listing
+    from handler.instances.run import Limits
+    from handler.settings import Settings
+    from handler.wiring import Environment
+
+T = TypeVar("T")
+
+READ_TIMEOUT = 5.0
+"""Seconds; a call is made twice at most, and an examination waits for six in all."""
+LONGEST_LOOK = 6.0
+"""Seconds for one look at AWS: where nothing answers, all of them together fit into an invocation."""
+LATE = AwsError("NoAnswer", f"no answer within {LONGEST_LOOK:.0f} s", ErrorKind.NO_ANSWER)
+
+
+@dataclass
+class Dependencies:
+    """All that a run depends on. Nothing is kept from one examination to the next.
+
+    Args:
+        environment: makes the clients. Under bad settings it knows the region alone.
+        function_name: Lambda's own.
+        schedule_name: `group/name` of what starts the runs, where it is known.
+        deadline: the examination's time.
+        clock: the time now (UTC).
+        sleep: waits for so many seconds.
+        policy: how a run reads its policy from the settings.
+        limits: how a run reads its limits.
+    """
+
+    environment: Environment
+    function_name: str
+    schedule_name: str | None
+    deadline: Deadline
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    policy: Callable[[Settings], Policy]
+    limits: Callable[[Settings], Limits]
+
+    # Notes: what a check leaves for those after it.
+    tokenless: set[str] = field(default_factory=set)
+    """Agents whose token cannot be read."""
+    answers: dict[str, Answered | Unreached] = field(default_factory=dict)
+    """The backend's answer to each agent."""
+    listings: dict[str, Listing] = field(default_factory=dict)
+    """The lists that a run would work with, by agent."""
+    running: tuple[Instance, ...] = ()
+    """Running instances that bear the required tags."""
+    schedule: Schedule | None = None
+    """None where it is not known; one that does not exist is not enabled either."""
+    _tokens: dict[str, ClientToken] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The function's settings."""
+        return self.environment.settings
+
+    def per_agent(self, examine: Callable[[str], list[Finding]]) -> list[Finding]:
+        """Examine every agent that the function acts for; what is alike is told once."""
+        return grouped({agent_id: examine(agent_id) for agent_id in [self.settings.agent_id]})
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """A client of an AWS service."""
+        return self.environment.client(service, read_timeout=READ_TIMEOUT)
+
+    def token(self, agent_id: str) -> ClientToken:
+        """What the environment has kept is passed over: SSM may have another by now, or none."""
+        if agent_id not in self._tokens:
+            settings = self.settings
+            self._tokens[agent_id] = ClientToken(
+                settings.client_token, settings.token_parameter, self._token_provider
+            )
+        return self._tokens[agent_id]
+
+    def look(self, call: Callable[[], T | AwsError]) -> T | AwsError:
+        """Look at AWS, and do not wait for long; one check's trouble must not hide the others."""
+        try:
+            return in_time(call, lambda: min(LONGEST_LOOK, self.deadline.to_report()))
+        except LateError:
+            return LATE
+        except Exception as error:  # noqa: BLE001 - such as the SDK's ValueError of a bad endpoint
+            return AwsError(type(error).__name__, str(error), ErrorKind.REFUSED)
+
+    def _token_provider(self) -> SSMProvider:
+        from aws_lambda_powertools.utilities.parameters import SSMProvider
+
+        return SSMProvider(boto3_client=self.client("ssm"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the examination: asks, judges, and finds something on each of its checks.
+
+    Args:
+        examine: changes nothing.
+        checks: what it finds something on, in this order.
+        needs: checks before it; where one failed, these are skipped.
+        needs_settings: whether it works with more than the region.
+    """
+
+    examine: Callable[[Dependencies], Iterable[Finding]]
+    checks: tuple[Check, ...]
+    needs: tuple[Check, ...]
+    needs_settings: bool
+
+
+def examines(
+    *checks: Check, needs: tuple[Check, ...] = (), needs_settings: bool = True
+) -> Callable[[Callable[[Dependencies], Iterable[Finding]]], Part]:
+    """Say what a function examines: arguments as of `Part`."""
+    return lambda examine: Part(examine, checks, needs, needs_settings)
