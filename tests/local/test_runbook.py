@@ -39,11 +39,15 @@ ALARMS = re.findall(
 CLI = {"query", "output", "cli-input-json", "cli-binary-format"}
 """Options of the AWS command line itself."""
 AWS_WORDS = {
+    "ConnectTimeoutError",
+    "ConnectionClosedError",
     "CreateTags",
     "DeleteOnTermination",
     "DeleteTags",
     "DoNotTerminate",
+    "EndpointConnectionError",
     "ManagedBy",
+    "ReadTimeoutError",
     "StateReason",
     "StateTransitionReason",
     "TerminateInstances",
@@ -213,3 +217,9 @@ def test_every_link_within_leads_somewhere() -> None:
     headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
     assert {link for link in re.findall(r"\]\(#([\w-]+)\)", TEXT) if link not in anchors} == set()
+
+
+def test_the_table_of_the_doctor_s_checks_has_each_with_its_question() -> None:
+    table = TEXT.partition("\n| check | question |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [f"| [`{one}`](#{one}) | {one.question} |" for one in CHECKS]
+    assert table.splitlines() == rows, "copy these rows: " + "\n".join(rows)

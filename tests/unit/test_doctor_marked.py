@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor.findings import (
     Finding,
@@ -71,3 +73,12 @@ class TestTheList:
         finding = judge_decided(Decided([], error), None, limits())
         assert finding.status is Status.WARNING
         assert "the rest could not be looked at: X: m" in finding.found
+
+    def test_a_fleet_that_cannot_be_counted_blows_the_fuse_and_says_why(self) -> None:
+        class Uncounted(FakeFleet):
+            def fleet_size(self, _: Mapping[str, str]) -> AwsError:
+                return AwsError("UnauthorizedOperation", "m", ErrorKind.REFUSED, denied=True)
+
+        finding = self.judge(Uncounted([instance(1)]), 1, percent=50)
+        assert finding.status is Status.FAILED
+        assert "the fleet cannot be counted (UnauthorizedOperation: m)" in finding.found

@@ -75,12 +75,13 @@ def test_where_nothing_answers_each_check_has_its_time_all_the_same(
     """As in a VPC without a way out: no check may be starved by those before it."""
     examination = Examination(monkeypatch, answers=False)
     told = examination.run()
-    assert len(examination.waited) == 6, "token, backend, instances, table, schedule, runs"
-    assert examination.waited.count(job.LONGEST_LOOK) == 5
+    assert len(examination.waited) == 7, "token, backend, instances, table, schedule, runs, hour"
+    assert examination.waited.count(job.LONGEST_LOOK) == 6
     assert examination.clock.left > 0
     assert [one.check for one in told.findings] == list(CHECKS)
     assert set(told.failures) == {
         "token", "backend_reachable", "ec2_describe", "idempotency_table", "schedule", "last_run",
+        "last_hour",
     }  # fmt: skip
 
 

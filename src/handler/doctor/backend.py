@@ -126,7 +126,7 @@ def _ask_in_time(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answe
     try:
         return in_time(lambda: _ask(it, agent_id, anonymously=anonymously), it.deadline.to_act)
     except LateError:
-        return Unreached(Barrier.SILENCE, "no answer in the doctor's time")
+        return Unreached(Barrier.LATE, "no answer in the doctor's time")
 
 
 def _ask(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answered | Unreached:
@@ -136,7 +136,8 @@ def _ask(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answered | Un
     def hear(response: requests.Response, *_: object, **__: object) -> None:
         heard.append((response.status_code, _date(response), it.clock()))
 
-    began, left, url = time.monotonic(), it.deadline.to_report, it.settings.server_url
+    began, left, url = time.monotonic(), it.deadline.to_act, it.settings.server_url
+    # Shorter than what is waited for: so the client itself says how far it got.
     deadline = Deadline(lambda: min(left(), LONGEST_ASK - (time.monotonic() - began)))
     sent = it.clock()
     reply: Reply | None = None
@@ -148,7 +149,7 @@ def _ask(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answered | Un
     except TokenError:  # refused, and no other token is to be had: the refusal is the answer
         pass
     except BackendError as error:
-        return Unreached(barrier_of(error), innermost(error))
+        return Unreached(barrier_of(error, connected=bool(heard)), innermost(error))
     except OSError as error:  # what requests raises for a bundle that is not there
         return Unreached(Barrier.BUNDLE, str(error))
     if not heard:

@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from enum import Enum
 
 import requests
-from urllib3.exceptions import NameResolutionError
-from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from handler.doctor.advice import Advice
 
@@ -26,10 +31,19 @@ class Barrier(Enum):
         "start the backend; check host and port in SERVER_URL",
     )
     SILENCE = Advice(
-        "nothing answers in time: a security group, network ACL or route lets nothing through, or "
-        "the backend hangs",
+        "no connection can be made: a security group, network ACL or route lets nothing through",
         "let the function's security group out to the backend's port, give private subnets a NAT "
-        "gateway, let the backend's own firewall in; then check the backend's load",
+        "gateway, let the backend's own firewall in",
+    )
+    SLOW = Advice(
+        "it takes connections, and its answer does not come in time: the backend, or its database, is slow "
+        "or hangs",
+        "look at the backend's load and log, then at its database; the network lets requests through",
+    )
+    LATE = Advice(
+        "neither an answer nor an error comes in time: a name server that does not answer, or a backend that "
+        "answers byte by byte",
+        "in a VPC see that its name server can be reached; then look at the backend's load and log",
     )
     BROKEN = Advice(
         "the connection ends in the middle: the backend crashes, or something in between closes it",
@@ -38,8 +52,8 @@ class Barrier(Enum):
     UNTRUSTED = Advice(
         "the certificate is by an authority that the function does not know: a private CA, or "
         "somebody in between",
-        "if the CA is yours, put its certificate and the public authorities' into one file of a layer, "
-        "and set REQUESTS_CA_BUNDLE to it (/opt/...; AWS's SDK uses it as well); if it is not, do not",
+        "if the CA is yours, put its certificate (PEM) into an SSM parameter, and the parameter's name into "
+        "the stack's parameter BackendCaParameter; if it is not, do not",
     )
     EXPIRED = Advice(
         "the backend's certificate has expired",
@@ -54,9 +68,9 @@ class Barrier(Enum):
         "check the port in SERVER_URL; let the backend offer TLS 1.2 or newer",
     )
     BUNDLE = Advice(
-        "REQUESTS_CA_BUNDLE names no file that can be read",
-        "point REQUESTS_CA_BUNDLE to the CA's and the public authorities' certificates in PEM, in a "
-        "layer under /opt",
+        "the certificates that the function is to trust cannot be read",
+        "put the CA's certificates in PEM into the SSM parameter that BackendCaParameter names; "
+        "REQUESTS_CA_BUNDLE, if somebody has set it on the function, is not needed: remove it",
     )
 
     @property
@@ -91,18 +105,28 @@ _TYPES: tuple[tuple[type[BaseException], Barrier], ...] = (
     (socket.gaierror, Barrier.NAME),
     (ConnectionRefusedError, Barrier.REFUSED),
     (ssl.SSLError, Barrier.HANDSHAKE),
-    (Urllib3TimeoutError, Barrier.SILENCE),
-    (requests.Timeout, Barrier.SILENCE),
-    (TimeoutError, Barrier.SILENCE),
+    (ConnectTimeoutError, Barrier.SILENCE),
+    (NewConnectionError, Barrier.SILENCE),  # no route to the host or its network
+    (ReadTimeoutError, Barrier.SLOW),
+    (requests.ReadTimeout, Barrier.SLOW),
 )
+"""The first that fits: urllib3 made a connection, or it did not (urllib3, "exceptions")."""
 
 
-def barrier_of(error: BaseException) -> Barrier:
-    """What stopped the request."""
+def barrier_of(error: BaseException, *, connected: bool) -> Barrier:
+    """What stopped the request.
+
+    Args:
+        error: what the call raised. Where no HTTP error is behind it, the answer was too long or too
+            slow, or the request could not even be prepared.
+        connected: whether an answer had begun.
+    """
     chain = list(_chain(error))
     for one in chain:
         if isinstance(one, ssl.SSLCertVerificationError):
             return _VERIFICATION.get(one.verify_code, Barrier.HANDSHAKE)
+    if not any(isinstance(one, (HTTPError, requests.RequestException)) for one in chain):
+        return Barrier.SLOW if connected else Barrier.BUNDLE
     for kind, barrier in _TYPES:
         if any(isinstance(one, kind) for one in chain):
             return barrier

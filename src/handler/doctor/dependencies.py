@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-READ_TIMEOUT = 5.0
-"""Seconds; a call is made twice at most, and an examination waits for six in all."""
-LONGEST_LOOK = 6.0
+READ_TIMEOUT = 4.0
+"""Seconds; as the three in which a client connects, less than a look: so the SDK itself says what did
+not come, the connection or the answer. For the same reason a call is made once."""
+LONGEST_LOOK = 5.0
 """Seconds for one look at AWS: where nothing answers, all of them together fit into an invocation."""
 LATE = AwsError("NoAnswer", f"no answer within {LONGEST_LOOK:.0f} s", ErrorKind.NO_ANSWER)
 
@@ -46,6 +47,7 @@ class Dependencies:
         sleep: waits for so many seconds.
         policy: how a run reads its policy from the settings.
         limits: how a run reads its limits.
+        local: whether this is SAM's local Lambda, without a schedule and without metrics.
     """
 
     environment: Environment
@@ -56,6 +58,7 @@ class Dependencies:
     sleep: Callable[[float], None]
     policy: Callable[[Settings], Policy]
     limits: Callable[[Settings], Limits]
+    local: bool = False
 
     # Notes: what a check leaves for those after it.
     tokenless: set[str] = field(default_factory=set)
@@ -81,7 +84,7 @@ class Dependencies:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of an AWS service."""
-        return self.environment.client(service, read_timeout=READ_TIMEOUT)
+        return self.environment.client(service, read_timeout=READ_TIMEOUT, tries=1)
 
     def token(self, agent_id: str) -> ClientToken:
         """What the environment has kept is passed over: SSM may have another by now, or none."""
@@ -116,16 +119,21 @@ class Part:
         checks: what it finds something on, in this order.
         needs: checks before it; where one failed, these are skipped.
         needs_settings: whether it works with more than the region.
+        not_local: why it is skipped under `sam local`; None where it is not.
     """
 
     examine: Callable[[Dependencies], Iterable[Finding]]
     checks: tuple[Check, ...]
     needs: tuple[Check, ...]
     needs_settings: bool
+    not_local: str | None
 
 
 def examines(
-    *checks: Check, needs: tuple[Check, ...] = (), needs_settings: bool = True
+    *checks: Check,
+    needs: tuple[Check, ...] = (),
+    needs_settings: bool = True,
+    not_local: str | None = None,
 ) -> Callable[[Callable[[Dependencies], Iterable[Finding]]], Part]:
     """Say what a function examines: arguments as of `Part`."""
-    return lambda examine: Part(examine, checks, needs, needs_settings)
+    return lambda examine: Part(examine, checks, needs, needs_settings, not_local)

@@ -50,7 +50,8 @@ def examine(
 
     def subject(built: Environment, schedule: str | None) -> Dependencies:
         return Dependencies(
-            built, context.function_name, schedule, deadline, _now, time.sleep, policy, limits
+            *(built, context.function_name, schedule, deadline, _now, time.sleep, policy, limits),
+            local=os.environ.get("AWS_SAM_LOCAL") == "true",
         )
 
     try:

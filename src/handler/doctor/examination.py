@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handler.doctor import backend, clock, ec2, marked, schedule, settings, table, token
+from handler.doctor import backend, clock, ec2, marked, runs, schedule, settings, table, token
 from handler.doctor.dependencies import Dependencies, Part
-from handler.doctor.findings import Check, Finding, Status, depends
+from handler.doctor.findings import Check, Finding, Status, depends, failed, skipped
 
 PARTS: tuple[Part, ...] = (
     token.examine,
@@ -26,7 +26,8 @@ PARTS: tuple[Part, ...] = (
     marked.examine,
     table.examine,
     schedule.examine,
-    schedule.last_run,
+    runs.last_run,
+    runs.last_hour,
 )
 """In the order in which they are examined and told."""
 CHECKS: tuple[Check, ...] = (settings.SETTINGS, *(one for part in PARTS for one in part.checks))
@@ -49,9 +50,21 @@ def examine(
             blocked = settings.SETTINGS
         if subject is None or blocked is not None:
             findings += [depends(one, blocked or settings.SETTINGS) for one in part.checks]
+        elif subject.local and part.not_local is not None:
+            findings += [skipped(one, part.not_local) for one in part.checks]
         else:
-            findings += part.examine(subject)
+            findings += _examined(part, subject)
     return tuple(findings)
+
+
+def _examined(part: Part, subject: Dependencies) -> list[Finding]:
+    """One part's trouble must not hide the others. Its message may hold a secret, its name does not."""
+    try:
+        return list(part.examine(subject))
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        found = f"{type(error).__name__}: it could not be examined"
+        cause, cure = "the doctor itself failed here", "invoke it again; if it stays so, report it"
+        return [failed(one, found, cause, cure) for one in part.checks]
 
 
 def _blocked(part: Part, findings: Sequence[Finding]) -> Check | None:

@@ -44,7 +44,7 @@ _BY_CODE = {
 def examine(it: Dependencies) -> list[Finding]:
     """Without the table runs go on, and may report twice."""
     table = it.settings.idempotency_table
-    refused = it.look(lambda: _first_refused(it.environment.dynamodb, table))
+    refused = it.look(lambda: _first_refused(it.client("dynamodb"), table))
     if refused is None:
         return [ok(TABLE, f"{table} takes all that is asked of it")]
     if isinstance(refused, AwsError):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from handler.doctor.findings import Status
-from handler.doctor.schedule import Minute, Schedule, judge_runs, look_back, window_of
+from handler.doctor import runs
+from handler.doctor.dependencies import Part
+from handler.doctor.findings import Finding, Status
+from handler.doctor.runs import Minute, judge_runs, look_back
+from handler.doctor.schedule import Schedule, window_of
 from tests.fakes.build import NOW
+from tests.fakes.dependencies import Service, dependencies
 
 EVERY_MINUTE = Schedule(enabled=True, expression="rate(1 minute)")
 
@@ -101,3 +106,36 @@ class TestTheLastRun:
         failing = judge_runs([ago(1, 1, 1)], NOW, unknown)
         assert (failing.status, "end in an error" in failing.cause) == (Status.WARNING, True)
         assert judge_runs([ago(1)], NOW, unknown).status is Status.OK
+
+
+@pytest.mark.parametrize("check", [runs.last_run, runs.last_hour], ids=["last_run", "last_hour"])
+class TestMetricsThatCannotBeRead:
+    def examine(self, check: Part, error: Exception) -> Finding:
+        it = dependencies()
+        it.environment.services["cloudwatch"] = Service(get_metric_data=error)  # type: ignore[attr-defined] # a fake's
+        (finding,) = check.examine(it)
+        return finding
+
+    def test_denied_they_are_skipped_with_the_code_and_the_permission(self, check: Part) -> None:
+        denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetMetricData")
+        finding = self.examine(check, denied)
+        assert finding.status is Status.SKIPPED
+        assert finding.found.startswith("AccessDenied: ")
+        assert "cloudwatch:GetMetricData" in finding.cure
+
+    def test_unanswered_they_are_a_failure_with_the_code(self, check: Part) -> None:
+        finding = self.examine(check, ConnectTimeoutError(endpoint_url="u"))
+        assert finding.status is Status.FAILED
+        assert finding.found.startswith("ConnectTimeoutError: ")
+
+
+def test_the_last_hour_is_this_stack_s_in_one_call() -> None:
+    """moto takes metrics of any namespace for the same, CloudWatch does not."""
+    it = dependencies(POWERTOOLS_METRICS_NAMESPACE="Fleet", POWERTOOLS_SERVICE_NAME="stack-2")
+    runs.last_hour.examine(it)
+    ((operation, given),) = it.client("cloudwatch").asked
+    assert operation == "get_metric_data"
+    assert given["EndTime"] - given["StartTime"] == timedelta(hours=1)
+    metrics = [query["MetricStat"]["Metric"] for query in given["MetricDataQueries"]]
+    assert {one["Namespace"] for one in metrics} == {"Fleet"}
+    assert all(one["Dimensions"] == [{"Name": "service", "Value": "stack-2"}] for one in metrics)
