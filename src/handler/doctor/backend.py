@@ -201,7 +201,7 @@ def _judge_way(url: str, answer: Answered | Unreached) -> list[Finding]:
     trusted = "the certificate is trusted"
     return [
         reachable,
-        ok(TLS, trusted if encrypted else "not needed: SERVER_URL is this host's own loopback"),
+        ok(TLS, trusted if encrypted else "not needed: SERVER_URL is on this machine"),
     ]
 
 

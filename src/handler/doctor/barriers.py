@@ -13,6 +13,7 @@ from urllib3.exceptions import (
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProxyError,
     ReadTimeoutError,
 )
 
@@ -29,6 +30,10 @@ class Barrier(Enum):
     REFUSED = Advice(
         "nothing listens there: the backend is down, or the port is another one",
         "start the backend; check host and port in SERVER_URL",
+    )
+    PROXY = Advice(
+        "the proxy that HTTPS_PROXY names lets no request through",
+        "mend the proxy, have it let the backend's host through, or name that host in NO_PROXY",
     )
     SILENCE = Advice(
         "no connection can be made: a security group, network ACL or route lets nothing through",
@@ -101,6 +106,7 @@ _VERIFICATION = {
 """OpenSSL's verification errors (X509_V_ERR_*): issuers unknown or self-signed, expired, and a
 certificate for another name or address."""
 _TYPES: tuple[tuple[type[BaseException], Barrier], ...] = (
+    (ProxyError, Barrier.PROXY),
     (NameResolutionError, Barrier.NAME),
     (socket.gaierror, Barrier.NAME),
     (ConnectionRefusedError, Barrier.REFUSED),

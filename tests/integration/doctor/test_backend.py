@@ -34,6 +34,17 @@ class TestTheWay:
                 skipped=WITHOUT_BACKEND,
             )
 
+    def test_a_proxy_that_is_down(self, clinic: Clinic) -> None:
+        """A refused connection is not the backend's, where a proxy stands before it."""
+        with unused() as address:
+            clinic.examine(HTTPS_PROXY=f"http://{address}").only(
+                "backend_reachable",
+                "refused",
+                "the proxy that HTTPS_PROXY names",
+                "NO_PROXY",
+                skipped=WITHOUT_BACKEND,
+            )
+
     def test_a_name_that_does_not_resolve(self, clinic: Clinic) -> None:
         clinic.examine(SERVER_URL="https://backend.invalid").only(
             "backend_reachable",
@@ -45,7 +56,7 @@ class TestTheWay:
 
     def test_a_backend_to_which_no_connection_can_be_made(self, clinic: Clinic) -> None:
         with deaf() as address:
-            clinic.examine(SERVER_URL=f"https://{address}", timeout=12).only(
+            clinic.examine(SERVER_URL=f"https://{address}", timeout=10).only(
                 "backend_reachable",
                 "timed out",
                 "a security group",
@@ -59,7 +70,7 @@ class TestTheWay:
     ) -> None:
         """A connection was made: the network is not to blame."""
         with mute() as address:
-            clinic.examine(SERVER_URL=f"{scheme}://{address}", timeout=12).only(
+            clinic.examine(SERVER_URL=f"{scheme}://{address}", timeout=10).only(
                 "backend_reachable",
                 "timed out",
                 "it takes connections, and its answer does not come in time",
@@ -82,7 +93,7 @@ class TestTheWay:
 
         released = Event()
         try:
-            told = odd(answer, timeout=12)
+            told = odd(answer, timeout=10)
         finally:
             released.set()
         told.only(
