@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+from threading import Event
+
 import pytest
 
+from handler.deadline import Deadline
+from handler.doctor import backend
 from handler.doctor.dependencies import Dependencies, Part, examines
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Check, Finding, Status, failed, ok
+from handler.instances.model import Listing
+from tests.fakes.build import NOW, marked
 from tests.fakes.dependencies import dependencies
 
 FIRST, SECOND = Check("first", "Is it?"), Check("second", "Is it, too?")
@@ -70,3 +78,58 @@ def test_under_sam_local_what_is_not_there_is_skipped() -> None:
 def test_each_check_has_a_name_of_its_own_and_a_question(check: Check) -> None:
     assert [one.name for one in CHECKS].count(check.name) == 1
     assert check.question.endswith("?")
+
+
+class Several(Dependencies):
+    """A function that acts for three agents."""
+
+    @property
+    def agents(self) -> Sequence[str]:
+        return ["a", "b", "c"]
+
+
+def several() -> Several:
+    return Several(**{one.name: getattr(dependencies(), one.name) for one in fields(Dependencies)})
+
+
+class TestSeveralAgents:
+    def test_each_is_asked_with_its_own_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        it = several()
+        it.environment = dependencies(CLIENT_TOKEN_PARAMETER="/tokens/{agent_id}").environment
+        assert it.token("b").parameter == "/tokens/b"
+        asked: list[tuple[str, bool]] = []
+
+        def ask(
+            _: Dependencies, agent_id: str, __: Deadline, *, anonymously: bool
+        ) -> backend.Answered:
+            asked.append((agent_id, anonymously))
+            return backend.Answered(
+                200, True, "", Listing((marked(1),), (), agent_id != "b"), NOW, NOW, NOW
+            )
+
+        monkeypatch.setattr(backend, "_ask", ask)
+        it.tokenless.add("c")
+        told = [f"{one.check}: {one.status}: {one.found}" for one in backend.examine.examine(it)]
+        assert sorted(asked) == [("a", False), ("b", False), ("c", True)]
+        assert told[:2] == [
+            "backend_reachable: ok: 3 agents (a, b, c): backend.example answers HTTP 200",
+            "tls: ok: 3 agents (a, b, c): the certificate is trusted",
+        ]
+        assert told[-5:] == [
+            "list_shape: ok: 2 agents (a, b): 1 instances are listed",
+            "list_shape: skipped: agent c: it depends on token",
+            "auto_terminate_backend: ok: agent a: on",
+            "auto_terminate_backend: failed: agent b: off",
+            "auto_terminate_backend: skipped: agent c: it depends on list_shape",
+        ]
+        assert set(it.listings) == {"a", "b"}
+
+    def test_one_that_takes_too_long_is_skipped_and_says_so(self) -> None:
+        it = several()
+        it.deadline = Deadline(lambda: 0.0)
+        never = Event()
+        told = it.per_agent([FIRST], lambda _: [ok(FIRST, str(never.wait(30)))], 1)
+        never.set()
+        assert [(one.status, one.found) for one in told] == [
+            (Status.SKIPPED, "3 agents (a, b, c): there was no time left for it")
+        ]

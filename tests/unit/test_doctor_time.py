@@ -9,7 +9,6 @@ import pytest
 
 from handler.aws import retry as patience
 from handler.aws.errors import AwsError, ErrorKind
-from handler.deadline import Deadline
 from handler.doctor import backend, token
 from handler.doctor import dependencies as job
 from handler.doctor.examination import CHECKS, examine
@@ -57,8 +56,6 @@ class Examination:
     def in_time(self, call: Callable[[], Any], left: Callable[[], float]) -> Any:
         """The answer comes at the last moment, or not at all."""
         waits = left()
-        if left == self.subject.deadline.to_act:  # the backend's own deadline is the shorter one
-            waits = min(waits, Deadline(lambda: backend.LONGEST_ASK).to_act())
         self.waited.append(waits)
         self.clock.pass_by(max(waits, 0.0))
         if not self.answers:

@@ -49,6 +49,9 @@ AUTHORIZED = (ACCEPTED, ACTIVE, KNOWN)
 
 LONGEST_ASK = 30.0
 """Seconds of a run's time that the backend gets: two thirds of them to answer in."""
+LONGEST_WAIT = 22.0
+"""Seconds for which it is waited: a little over those two thirds, so that the client itself says how
+far a request got, and a backend that answers byte by byte takes no other check's time."""
 STRANGE = "an answer that is not the backend's own"
 REFUSALS = {
     401: (
@@ -105,15 +108,32 @@ class Answered:
     received: datetime
 
 
-@examines(REACHABLE, TLS, *AUTHORIZED, LIST, SWITCH)
+_CHECKS = (REACHABLE, TLS, *AUTHORIZED, LIST, SWITCH)
+
+
+@examines(*_CHECKS)
 def examine(it: Dependencies) -> list[Finding]:
     """How far each agent's request gets, and what it brings."""
-    return it.per_agent(lambda agent_id: _of(it, agent_id))
+    began = time.monotonic()
+    return it.per_agent(_CHECKS, lambda agent_id: _of(it, agent_id, began), LONGEST_WAIT + 1)
 
 
-def _of(it: Dependencies, agent_id: str) -> list[Finding]:
+def _of(it: Dependencies, agent_id: str, began: float) -> list[Finding]:
     tokenless = agent_id in it.tokenless
-    answer = it.answers[agent_id] = _ask_in_time(it, agent_id, anonymously=tokenless)
+
+    def left(most: float) -> float:
+        """All agents share the backend's time."""
+        return min(it.deadline.to_act(), most - (time.monotonic() - began))
+
+    deadline = Deadline(lambda: left(LONGEST_ASK))
+    try:
+        answer = in_time(
+            lambda: _ask(it, agent_id, deadline, anonymously=tokenless),
+            lambda: left(LONGEST_WAIT),
+        )
+    except LateError:
+        answer = Unreached(Barrier.LATE, "no answer in the doctor's time")
+    it.answers[agent_id] = answer
     way = _judge_way(it.settings.server_url, answer)
     blocked = first_failed(way) or (TOKEN if tokenless else None)
     listing = answer.listing if isinstance(answer, Answered) and not blocked else None
@@ -122,23 +142,16 @@ def _of(it: Dependencies, agent_id: str) -> list[Finding]:
     return [*way, *_judge_list(answer, blocked), judge_switch(listing)]
 
 
-def _ask_in_time(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answered | Unreached:
-    try:
-        return in_time(lambda: _ask(it, agent_id, anonymously=anonymously), it.deadline.to_act)
-    except LateError:
-        return Unreached(Barrier.LATE, "no answer in the doctor's time")
-
-
-def _ask(it: Dependencies, agent_id: str, *, anonymously: bool) -> Answered | Unreached:
+def _ask(
+    it: Dependencies, agent_id: str, deadline: Deadline, *, anonymously: bool
+) -> Answered | Unreached:
     """GET instances-to-terminate, over a session of its own: the whole way is gone anew."""
     heard: list[tuple[int, datetime | None, datetime]] = []
 
     def hear(response: requests.Response, *_: object, **__: object) -> None:
         heard.append((response.status_code, _date(response), it.clock()))
 
-    began, left, url = time.monotonic(), it.deadline.to_act, it.settings.server_url
-    # Shorter than what is waited for: so the client itself says how far it got.
-    deadline = Deadline(lambda: min(left(), LONGEST_ASK - (time.monotonic() - began)))
+    url = it.settings.server_url
     sent = it.clock()
     reply: Reply | None = None
     try:

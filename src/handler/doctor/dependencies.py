@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.backend.token import ClientToken
 from handler.deadline import Deadline
-from handler.doctor.findings import Check, Finding, grouped
-from handler.timely import LateError, in_time
+from handler.doctor.findings import Check, Finding, grouped, skipped
+from handler.timely import LateError, in_time, side_by_side
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -71,16 +73,39 @@ class Dependencies:
     """Running instances that bear the required tags."""
     schedule: Schedule | None = None
     """None where it is not known; one that does not exist is not enabled either."""
-    _tokens: dict[str, ClientToken] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         """The function's settings."""
         return self.environment.settings
 
-    def per_agent(self, examine: Callable[[str], list[Finding]]) -> list[Finding]:
-        """Examine every agent that the function acts for; what is alike is told once."""
-        return grouped({agent_id: examine(agent_id) for agent_id in [self.settings.agent_id]})
+    @property
+    def agents(self) -> Sequence[str]:
+        """The ids of the agents that the function acts for."""
+        return [self.settings.agent_id]
+
+    def per_agent(
+        self, checks: Sequence[Check], examine: Callable[[str], list[Finding]], most: float
+    ) -> list[Finding]:
+        """Examine every agent, side by side; what is alike is told once.
+
+        Args:
+            checks: what `examine` finds something on, in this order.
+            examine: examines the agent of this id.
+            most: seconds for all of them; an agent that is not done by then is skipped.
+        """
+        agents, ends_at = self.agents, time.monotonic() + most
+        at_once = self.settings.backend_concurrency
+        found = dict(
+            side_by_side(
+                examine,
+                agents,
+                at_once=at_once,
+                left=lambda: min(self.deadline.to_report(), ends_at - time.monotonic()),
+            )
+        )
+        late = [skipped(check, "there was no time left for it") for check in checks]
+        return grouped({agent_id: found.get(agent_id, late) for agent_id in agents})
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of an AWS service."""
@@ -88,12 +113,8 @@ class Dependencies:
 
     def token(self, agent_id: str) -> ClientToken:
         """What the environment has kept is passed over: SSM may have another by now, or none."""
-        if agent_id not in self._tokens:
-            settings = self.settings
-            self._tokens[agent_id] = ClientToken(
-                settings.client_token, settings.token_parameter, self._token_provider
-            )
-        return self._tokens[agent_id]
+        parameter = (self.settings.client_token_parameter or "").replace("{agent_id}", agent_id)
+        return ClientToken(self.settings.client_token, parameter, lambda: self._token_provider)
 
     def look(self, call: Callable[[], T | AwsError]) -> T | AwsError:
         """Look at AWS, and do not wait for long; one check's trouble must not hide the others."""
@@ -104,7 +125,9 @@ class Dependencies:
         except Exception as error:  # noqa: BLE001 - such as the SDK's ValueError of a bad endpoint
             return AwsError(type(error).__name__, str(error), ErrorKind.REFUSED)
 
+    @cached_property
     def _token_provider(self) -> SSMProvider:
+        """Keeps each parameter for as long as the examination takes."""
         from aws_lambda_powertools.utilities.parameters import SSMProvider
 
         return SSMProvider(boto3_client=self.client("ssm"))

@@ -8,7 +8,7 @@ from handler.aws import error_codes
 from handler.aws.errors import AwsError
 from handler.backend.token import ClientToken, TokenError
 from handler.doctor.advice import Advice, advice, allow
-from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.dependencies import LONGEST_LOOK, Dependencies, examines
 from handler.doctor.findings import Check, Finding, failed, ok
 
 TOKEN = Check("token", "Can the function read its client token?")
@@ -49,7 +49,7 @@ class Trouble(NamedTuple):
 @examines(TOKEN)
 def examine(it: Dependencies) -> list[Finding]:
     """Every agent's token, as SSM has it now."""
-    return it.per_agent(lambda agent_id: [_of(it, agent_id)])
+    return it.per_agent([TOKEN], lambda agent_id: [_of(it, agent_id)], LONGEST_LOOK + 1)
 
 
 def _of(it: Dependencies, agent_id: str) -> Finding:
