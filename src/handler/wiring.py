@@ -55,11 +55,15 @@ class Environment:
     def session(self) -> requests.Session:
         """The HTTP session to the backend."""
         settings = self.settings
-        ca = settings.backend_ca_parameter
-        private_ca = str(self.parameters.get(ca, max_age=KEPT)) if ca else None
         return open_session(
-            settings.server_url, settings.backend_concurrency, os.environ, private_ca
+            settings.server_url, settings.backend_concurrency, os.environ, self.private_ca
         )
+
+    @property
+    def private_ca(self) -> str | None:
+        """The certificates of the operator's own CA (`BACKEND_CA_PARAMETER`), beside the public ones."""
+        parameter = self.settings.backend_ca_parameter
+        return str(self.parameters.get(parameter, max_age=KEPT)) if parameter else None
 
     @cached_property
     def aws(self) -> Any:  # noqa: ANN401 - boto3 is loaded only when AWS is needed

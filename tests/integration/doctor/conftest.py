@@ -72,10 +72,10 @@ def odd(clinic: Clinic, scripted: ScriptedBackend) -> Callable[..., Told]:
     """Examines the function on the scripted backend, which lists the healthy stack's zombie."""
     clinic.give(scripted.token)
 
-    def examine(fault: Callable[[Exchange], None] | None = None) -> Told:
+    def examine(fault: Callable[[Exchange], None] | None = None, *, timeout: float = 55.0) -> Told:
         if fault is not None:
             scripted.always_meets(LIST, fault)
-        return clinic.examine(SERVER_URL=scripted.url)
+        return clinic.examine(SERVER_URL=scripted.url, timeout=timeout)
 
     return examine
 
