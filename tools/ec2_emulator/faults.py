@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,7 @@ class Fault:
     seconds: float = 0.0
     status: int = 200
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
     action: Callable[[], None] | None = None
 
 
@@ -61,9 +62,12 @@ def cut() -> Fault:
     return Fault("cut", after_effect=True)
 
 
-def raw(status: int, body: str) -> Fault:
-    """An answer that is not AWS's, such as a proxy's page."""
-    return Fault("raw", status=status, body=body.encode())
+def raw(status: int, body: str, headers: Mapping[str, str] | None = None) -> Fault:
+    """An answer that is not AWS's, such as a proxy's page; with 200 it looks like a success.
+
+    `headers` may hold any oddity: another Content-Type, a Retry-After that is no number.
+    """
+    return Fault("raw", status=status, body=body.encode(), headers=headers or {})
 
 
 def meanwhile(action: Callable[[], None]) -> Fault:
