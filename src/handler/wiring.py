@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,12 @@ from handler.backend.api import BackendApi
 from handler.backend.session import open_session
 from handler.backend.token import KEPT, ClientToken
 from handler.instances.journal import Journal
+from handler.instances.listing import read_list
 from handler.instances.report import TerminationReports
 from handler.telemetry import logger, metrics_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Mapping
 
     import requests
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from handler.instances.ec2 import Ec2Machines
     from handler.instances.first_seen import FirstSeen
     from handler.instances.idempotency import Acknowledged, IdempotencyTable
-    from handler.instances.model import Agent
+    from handler.instances.model import Agent, AgentList
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
@@ -106,8 +107,6 @@ class Environment:
     def machines(self) -> Ec2Machines:
         """EC2, and Auto Scaling should it be needed."""
         from handler.instances.ec2 import Ec2Machines
-    from handler.instances.first_seen import FirstSeen
-    from handler.instances.idempotency import Acknowledged, IdempotencyTable
 
         return Ec2Machines(
             self.client("ec2"),
@@ -161,6 +160,11 @@ class TerminationDependencies:
         )
         return BackendApi(self.environment.session, settings.server_url, agent.agent_id, token)
 
+    def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
+        """This agent's list, within so many seconds. Raises BackendError."""
+        envelope = self.backend_of(agent).list(left)
+        return read_list(agent, envelope, datetime.now(UTC))
+
     def report_as(self, agent: Agent) -> TerminationReports:
         """The backend, as this agent reports to it."""
         return TerminationReports(self.backend_of(agent), self.deadline)
@@ -173,11 +177,11 @@ class TerminationDependencies:
         settings = self.environment.settings
         return IdempotencyTable(
             self.environment.dynamodb,
-            settings.idempotency_table,
-            settings.idempotency_window_seconds,
-            self.environment.acknowledged,
-            self.deadline,
-            _without_table,
+            table=settings.idempotency_table,
+            window_seconds=settings.idempotency_window_seconds,
+            known=self.environment.acknowledged,
+            deadline=self.deadline,
+            warn=_without_table,
         )
 
     @property

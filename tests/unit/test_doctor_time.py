@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from handler.timely import LateError
 
 from handler.aws import retry as patience
 from handler.aws.errors import AwsError, ErrorKind
@@ -18,7 +19,6 @@ from handler.doctor.ports import Answered, TokenTrouble, Unreached
 from handler.doctor.recent_runs import Schedule
 from handler.doctor.wiring import FOR_THE_BACKEND
 from handler.instances.model import Listing
-from handler.timely import LateError
 from tests.fakes.build import NOW, instance, limits, marked, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from handler.instances.grouped_writes import MOST, GroupedWrites
 from moto import mock_aws
 
-from handler.instances.grouped_writes import MOST, GroupedWrites
 from tests.support.dynamodb import idempotency_table
 
 TABLE = "reports"

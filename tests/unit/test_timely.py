@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from threading import Barrier, Event, Lock
 
 import pytest
-
 from handler.timely import LateError, in_time, side_by_side
 
 

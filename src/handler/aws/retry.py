@@ -58,7 +58,7 @@ class Retry:
         answer = OUT_OF_TIME
         for tries in range(TRIES):
             if tries:
-                pause = min(LONGEST_PAUSE, 0.25 * 2**tries) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+                pause = min(LONGEST_PAUSE, 0.25 * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311 - jitter
                 self.sleep(min(pause, max(self.deadline.to_act(), 0.0)))
                 if self.deadline.to_act() <= 0:
                     return OUT_OF_TIME if answer.kind is ErrorKind.THROTTLED else answer

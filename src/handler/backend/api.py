@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
@@ -192,7 +192,7 @@ def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
 
 def _back_off(tries: int) -> float:
     """Seconds before the next try: twice as long each time, and never for all at once."""
-    return 0.2 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    return 0.2 * 2.0**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
 def _asked(retry_after: str | None) -> float:
@@ -200,7 +200,8 @@ def _asked(retry_after: str | None) -> float:
     if not retry_after:
         return 0.0
     try:
-        return max(cast("float", Retry().parse_retry_after(retry_after)), 0.0)
+        asked: float = Retry().parse_retry_after(retry_after)
+        return max(asked, 0.0)
     except (InvalidHeader, ValueError, OverflowError, TypeError):
         return 0.0
 

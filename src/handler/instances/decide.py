@@ -11,8 +11,18 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
 from handler.aws.retry import OUT_OF_TIME
 from handler.deadline import side_by_side
-from handler.instances.guard import PARENT_TAG, Decision, Policy, ToTerminate, decide, elsewhere
+from handler.instances.guard import (
+    PARENT_TAG,
+    Decision,
+    Policy,
+    ToProve,
+    ToTerminate,
+    decide,
+    defer,
+    elsewhere,
+)
 from handler.instances.model import Candidate, Instance, Marked, Observed
+from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, logical_id
 from handler.instances.ports import Machines
 from handler.instances.surroundings import Surroundings, fleets_of, hold_back, needs_neighbours
@@ -63,7 +73,7 @@ class Judge:
         region = self.policy.region
         observed = self._see([c for c in candidates if c.listed and not elsewhere(c, region)])
         self.seen |= observed.seen
-        self._candidates |= {one.instance_id: one for one in candidates}
+        self.remember(candidates)
         now = self.clock()
         decisions = [
             decide(one, _shown(observed, one.instance_id), self.agents, self.policy, now)
@@ -71,9 +81,23 @@ class Judge:
         ]
         return self._hold_back(decisions)
 
+    def remember(self, candidates: Iterable[Candidate]) -> None:
+        """Know these by their ids, should they be decided about again."""
+        self._candidates |= {one.instance_id: one for one in candidates}
+
     def again(self, decisions: Sequence[ToTerminate]) -> list[Decision]:
-        """Make decisions of before again, by what EC2 shows now."""
-        return self.judge([self._candidates[one.marked.instance_id] for one in decisions])
+        """Make decisions of before again, by what EC2 shows now.
+
+        An instance that was alive a moment ago and now is said not to exist is left to the next
+        run: what has ended is shown for an hour.
+        """
+        again = self.judge([self._candidates[one.marked.instance_id] for one in decisions])
+        return [
+            defer(before, "EC2 showed it alive, and now does not know it")
+            if isinstance(now, ToProve) or (isinstance(now, Ended) and not now.trace.current_state)
+            else now
+            for before, now in zip(decisions, again, strict=True)
+        ]
 
     def _hold_back(self, decisions: Sequence[Decision]) -> list[Decision]:
         around = self._surroundings([one for one in decisions if isinstance(one, ToTerminate)])

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from enum import Enum, auto
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import (
@@ -25,6 +24,7 @@ from botocore.exceptions import ClientError
 
 from handler.aws import error_codes
 from handler.deadline import LateError, in_time
+from handler.instances.ports import Claim
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,17 +47,6 @@ TRIES = 8
 """How often a group is tried: half a second and more for each that is in the way."""
 REPORTS, PROOFS = "success-report", "lived-here"
 """Prefixes of the records' keys: fixed, so that aliases and versions of the function share them."""
-
-
-class Claim(Enum):
-    """What stands in a report's way."""
-
-    FREE = auto()
-    """Nothing: it is this run's to make."""
-    REPORTED = auto()
-    """An acknowledged one is younger than the window."""
-    UNDER_WAY = auto()
-    """Another run is making it at this moment."""
 
 
 class Acknowledged:
@@ -93,6 +82,7 @@ class IdempotencyTable:
     def __init__(
         self,
         client: DynamoDBClient,
+        *,
         table: str,
         window_seconds: int,
         known: Acknowledged,
@@ -260,7 +250,7 @@ def _subject(instance_id: str) -> dict[str, str]:
 
 
 def _sort(
-    group: Sequence[tuple[str, dict[str, Any]]], reasons: Sequence[dict[str, Any]] | None
+    group: Sequence[tuple[str, dict[str, Any]]], reasons: Sequence[Mapping[str, Any]] | None
 ) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, dict[str, Any]], str | None]:
     """A refused transaction: what is to be tried again, what is in the way, and what is beyond help."""
     if not reasons:

@@ -11,7 +11,7 @@ from typing import Any
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
 from handler.instances.model import Agent, AgentList, Instance
-from handler.instances.outcome import Outcome, Settled
+from handler.instances.outcome import Outcome, Settled, Summary
 from handler.telemetry import COUNT, SECONDS, Metric, logger
 
 _LOUD = frozenset({Outcome.REFUSED, Outcome.FAILED, Outcome.UNREPORTED})
@@ -20,38 +20,6 @@ NOT_WAITING = frozenset({Outcome.IGNORED, Outcome.REPLAYED, Outcome.INVALID})
 ever larger wait (contract section 1, quirk 4)."""
 QUIET = frozenset({Outcome.REPLAYED})
 """A run with nothing but these and placeholders sends no metric: it would be billed for every hour."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run returns: the counts of contract section 2."""
-
-    counts: Counter[Outcome]
-    auto_terminate_enabled: bool
-    dry_run: bool
-    agents_failed: int = 0
-    untagged: int = 0
-    placeholders: int = 0
-
-    @property
-    def listed(self) -> int:
-        """Machines, each once, and entries that are invalid."""
-        return self.counts.total()
-
-    def as_returned(self) -> dict[str, int | bool]:
-        """The handler's answer: every key of the contract, zeros too, but for the last two."""
-        answer: dict[str, int | bool] = {
-            "listed": self.listed,
-            **{outcome.key: self.counts[outcome] for outcome in Outcome},
-            "auto_terminate_enabled": self.auto_terminate_enabled,
-            "dry_run": self.dry_run,
-        }
-        answer |= {
-            key: count
-            for key, count in (("agents_failed", self.agents_failed), ("untagged", self.untagged))
-            if count
-        }
-        return answer
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handler.backend.api import BackendApi
 from handler.backend.errors import BackendError
 from handler.backend.wire import SHOWN, Envelope
 from handler.deadline import Deadline, side_by_side
@@ -39,7 +38,7 @@ class Fetched:
 
 def fetch(
     agents: Sequence[Agent],
-    backend_of: Callable[[Agent], BackendApi],
+    list_of: Callable[[Agent, Callable[[], float]], AgentList],
     deadline: Deadline,
     at_once: int,
     clock: Callable[[], datetime],
@@ -57,10 +56,9 @@ def fetch(
     def one(agent: Agent) -> AgentList | BackendError:
         until = deadline.to_list() - share
         try:
-            envelope = backend_of(agent).list(lambda: deadline.to_list() - max(until, 0.0))
+            return list_of(agent, lambda: deadline.to_list() - max(until, 0.0))
         except BackendError as error:
             return error
-        return read_list(agent, envelope, clock())
 
     in_turn = [*agents[first:], *agents[:first]]
     answers = dict(side_by_side(one, in_turn, at_once=at_once, left=deadline.to_list))

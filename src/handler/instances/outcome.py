@@ -6,6 +6,7 @@ or `Left`. Reporting makes that a `Settled`, which alone bears one of the contra
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -106,3 +107,35 @@ class Settled:
     trace: Trace = NO_TRACE
     took: float | None = None
     untagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run returns: the counts of contract section 2."""
+
+    counts: Counter[Outcome]
+    auto_terminate_enabled: bool
+    dry_run: bool
+    agents_failed: int = 0
+    untagged: int = 0
+    placeholders: int = 0
+
+    @property
+    def listed(self) -> int:
+        """Machines, each once, and entries that are invalid."""
+        return self.counts.total()
+
+    def as_returned(self) -> dict[str, int | bool]:
+        """The handler's answer: every key of the contract, zeros too, but for the last two."""
+        answer: dict[str, int | bool] = {
+            "listed": self.listed,
+            **{outcome.key: self.counts[outcome] for outcome in Outcome},
+            "auto_terminate_enabled": self.auto_terminate_enabled,
+            "dry_run": self.dry_run,
+        }
+        answer |= {
+            key: count
+            for key, count in (("agents_failed", self.agents_failed), ("untagged", self.untagged))
+            if count
+        }
+        return answer

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Protocol
 
 from handler.aws.errors import AwsError
-from handler.instances.model import Instance, Observed
+from handler.backend.errors import BackendError
+from handler.instances.model import Agent, AgentList, Instance, Observed
+from handler.instances.outcome import Settled, Summary
 from handler.instances.surroundings import Member
 
 
@@ -111,3 +114,95 @@ class CancelledRequest:
 
     instances: set[str]
     at: datetime
+
+
+class Claim(Enum):
+    """What stands in a report's way."""
+
+    FREE = auto()
+    """Nothing: it is this run's to make."""
+    REPORTED = auto()
+    """An acknowledged one is younger than the window."""
+    UNDER_WAY = auto()
+    """Another run is making it at this moment."""
+
+
+class Table(Protocol):
+    """The idempotency table, as reporting uses it (`idempotency.py`)."""
+
+    def claim(self, instance_ids: Sequence[str]) -> Mapping[str, Claim]:
+        """Claim these success reports for this run."""
+        ...
+
+    def acknowledged(self, instance_ids: Sequence[str]) -> None:
+        """Keep that these were acknowledged."""
+        ...
+
+    def release(self, instance_ids: Sequence[str]) -> None:
+        """Give claims back whose reports did not get through."""
+        ...
+
+
+class Memory(Protocol):
+    """When each machine was first seen here (`first_seen.py`)."""
+
+    def note(self, ids: Sequence[str], now: datetime) -> Mapping[str, datetime]:
+        """Remember that these are alive now, and return when each was first seen."""
+        ...
+
+
+class RunJournal(Protocol):
+    """Where a run's story goes (`journal.py`)."""
+
+    def settled(self, settled: Settled) -> None: ...
+    def accepted(self, instance_ids: Sequence[str], request_id: str | None) -> None: ...
+    def list_received(self, received: AgentList) -> None: ...
+    def list_failed(self, agent: Agent, error: BackendError) -> None: ...
+    def look_up_failed(self, what: str, error: AwsError) -> None: ...
+    def fuse_blown(self, why: str) -> None: ...
+    def stuck(self, instance: Instance, seconds: float) -> None: ...
+    def came_back(self, instance_id: str, request: str) -> None: ...
+    def overdue(self, instance_ids: Sequence[str], after: float) -> None: ...
+    def summary(
+        self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta
+    ) -> None: ...
+
+
+class Dependencies(Protocol):
+    """All that a run may need; what it does not ask for is never made.
+
+    A run with nothing to do touches only the lists: no AWS client is built for it.
+    """
+
+    def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
+        """An agent's list, within so many seconds. Raises BackendError."""
+        ...
+
+    def report_as(self, agent: Agent) -> Backend:
+        """The backend, as an agent reports to it."""
+        ...
+
+    @property
+    def cancelled(self) -> dict[str, CancelledRequest]:
+        """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
+        ...
+
+    @property
+    def listed_lately(self) -> dict[str, datetime]:
+        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
+        ...
+
+    @property
+    def machines(self) -> Machines: ...
+
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def table(self) -> Table: ...
+
+    @property
+    def first_seen(self) -> Memory: ...
+
+    @property
+    def journal(self) -> RunJournal: ...

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from handler.backend.api import LONGEST_ERROR, BackendApi
 from handler.backend.errors import BackendError
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
-from handler.instances.ports import Backend, Report
+from handler.instances.ports import Backend, Claim, Report, Table
 
 if TYPE_CHECKING:
     from handler.deadline import Deadline
-    from handler.instances.idempotency import IdempotencyTable
     from handler.instances.model import Agent
 
 LATE = "the run's time was up; the next run reports it"
@@ -81,7 +80,7 @@ class Reporter:
     """
 
     backend_of: Callable[[Agent], Backend]
-    table: Callable[[], IdempotencyTable]
+    table: Callable[[], Table]
     deadline: Deadline
     at_once: int
     done: Callable[[Settled], None]
@@ -131,8 +130,6 @@ class Reporter:
         return self.deadline.to_report() + HEARD_OUT
 
     def _claim(self, ended: dict[str, Ended]) -> None:
-        from handler.instances.idempotency import Claim
-
         for instance_id, claim in self.table().claim(list(ended)).items():
             one = ended[instance_id]
             if claim is Claim.REPORTED:
@@ -158,8 +155,6 @@ class Reporter:
                 job = self._waiting.get(timeout=0.5)
             except Empty:
                 continue
-            if self._over:
-                return
             self._answers.put((job, self._make(job)))
 
     def _make(self, job: _Job) -> Exception | None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
@@ -26,18 +25,14 @@ from handler.instances.guard import (
     fuse_blown,
     within_cap,
 )
-from handler.instances.journal import Summary
 from handler.instances.listing import Fetched, fetch
 from handler.instances.model import Agent, Candidate, Instance, State, UntaggedReplicas
-from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
 from handler.instances.ownership import Agents, candidates
-from handler.instances.ports import Machines
+from handler.instances.ports import Dependencies, Machines
 from handler.instances.report import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
-
-if TYPE_CHECKING:
-    from handler.wiring import TerminationDependencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class TerminationRun:
         sleep: waits for so many seconds between tries.
     """
 
-    to: TerminationDependencies
+    to: Dependencies
     agents: Sequence[Agent]
     acting: Sequence[Agent]
     policy: Policy
@@ -81,7 +76,7 @@ class TerminationRun:
         asked_at = self.clock()
         fetched = fetch(
             self.acting,
-            self.to.backend_of,
+            self.to.list_of,
             self.deadline,
             self.limits.backend_concurrency,
             self.clock,
@@ -266,5 +261,6 @@ def _ours_and_alive(decision: Decision) -> bool:
     """Whether EC2 shows it alive, and it is ours: a machine that is not ours is never denied."""
     if isinstance(decision, Left):
         state = decision.trace.current_state
-        return decision.outcome is Outcome.DEFERRED and state in {*State} and not State(state).ended
+        alive = state is not None and not State(state).ended
+        return decision.outcome is Outcome.DEFERRED and alive
     return isinstance(decision, ToTerminate | Denied)

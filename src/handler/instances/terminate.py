@@ -102,15 +102,7 @@ class Terminator:
     def changed(self, decision: ToTerminate) -> Result | None:
         """What became of a decision that was made again, where it is not to go any more."""
         again = self._changed.get(decision.marked.instance_id)
-        if again is None or isinstance(again, ToTerminate):
-            return None
-        if isinstance(again, ToProve):
-            return Left(
-                again.marked,
-                Outcome.DEFERRED,
-                "EC2 does not know it any more: the next run proves it",
-            )
-        return again
+        return None if isinstance(again, ToTerminate | ToProve) else again
 
     def _answers(self, by_id: dict[str, ToTerminate]) -> Iterator[Answered]:
         """Ask for all of them: zones side by side, so that one zone's trouble is its own."""
