@@ -1,8 +1,7 @@
 """The idempotency table: what was reported, and proven, within the window.
 
-The records are Powertools': its persistence layer makes each write, with its condition. Here they are
-only sent together, since through boto3 a request costs more processor time than all else that a
-report does: up to a hundred writes in one transaction, each under its own condition.
+The records are Powertools': its persistence layer makes each write with its condition, and
+`grouped_writes` sends them together.
 
 The unit is the acknowledged success report of one instance, whichever agent made it. A run claims
 it, reports, and keeps the acknowledgement. A run that dies between acknowledgement and record costs
@@ -11,19 +10,19 @@ one repeated report: its claim ends with its time, and the next run reports agai
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
 )
-from botocore.exceptions import ClientError
 
 from handler.aws import error_codes
-from handler.deadline import LateError, in_time
+from handler.deadline import ACCOUNTING_AT_MOST
+from handler.instances.grouped_writes import CONDITION, Refused, Write, write_together
 from handler.instances.ports import Claim
 
 if TYPE_CHECKING:
@@ -31,22 +30,12 @@ if TYPE_CHECKING:
 
     from handler.deadline import Deadline
 
-TOGETHER = 100
-"""Writes in one transaction at most (DynamoDB, TransactWriteItems)."""
 REMEMBERED_LOCALLY = 20_000
 """Acknowledged reports that an execution environment knows without asking the table."""
-AGAIN = frozenset(
-    {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException",
-     "ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"}
-) | error_codes.THROTTLES  # fmt: skip
-"""Codes of one item's, or of the moment's: worth another try (DynamoDB, TransactWriteItems).
-botocore does not try conflicts again."""
-SPARE = 1.0
-"""Seconds of the time to account that the last acknowledgements may take."""
-TRIES = 8
-"""How often a group is tried: half a second and more for each that is in the way."""
 REPORTS, PROOFS = "success-report", "lived-here"
 """Prefixes of the records' keys: fixed, so that aliases and versions of the function share them."""
+DONE, UNDER_WAY = "COMPLETED", "INPROGRESS"
+"""Powertools' words for a record's status."""
 
 
 class Acknowledged:
@@ -60,21 +49,26 @@ class Acknowledged:
         return self._until.get(key, 0.0) > time.time()
 
     def add(self, key: str, until: float) -> None:
-        """Remember it; the oldest are forgotten, and asked for again."""
+        """Remember it until then; the oldest are forgotten, and asked for again."""
         self._until[key] = until
         if len(self._until) > REMEMBERED_LOCALLY:
             del self._until[next(iter(self._until))]
 
 
 class IdempotencyTable:
-    """The table as one run uses it.
+    """The table as one run uses it: the port `Table`, and the memory of proofs. It raises nothing.
+
+    Where DynamoDB cannot be used (denied, missing, silent, throttled to the end) it says so once, is
+    not asked again in this run, and nothing stands in a report's way: it may then be made, and
+    counted, twice. The other way round nothing would be reported as long as the table is down, and
+    the backend and EC2 would drift apart: that is worse. One record's trouble is that record's.
 
     Args:
         client: DynamoDB.
         table: its name.
         window_seconds: how long an acknowledged report is not repeated.
         known: what the execution environment knows.
-        deadline: claims end with the run, and conflicts are tried again within it.
+        deadline: claims end with the run, and what is busy is tried again within it.
         warn: told once when the table cannot be used.
         sleep: waits for so many seconds.
     """
@@ -92,176 +86,149 @@ class IdempotencyTable:
     ) -> None:
         self._client, self._known, self._deadline = client, known, deadline
         self._window, self._warn, self._sleep = window_seconds, warn, sleep
-        self._notes = _Notes(client)
         config = IdempotencyConfig(expires_after_seconds=window_seconds)
-        self._layers = {}
-        for prefix in (REPORTS, PROOFS):
-            layer = DynamoDBPersistenceLayer(table, boto3_client=self._notes)  # type: ignore[arg-type]
-            layer.configure(config, key_prefix=prefix)
-            self._layers[prefix] = layer
+        # Powertools registers its user agent with each client that it is given, once for each run:
+        # the header would grow until DynamoDB refuses it. These have nothing to register with.
+        reads: Any = SimpleNamespace(get_item=client.get_item, update_item=client.update_item)
+        self._proofs = DynamoDBPersistenceLayer(table, boto3_client=reads)
+        self._proofs.configure(config, key_prefix=PROOFS)
+        self._written: Any = _Written()
+        self._reports = DynamoDBPersistenceLayer(table, boto3_client=self._written)
+        self._reports.configure(config, key_prefix=REPORTS)
+        self._claimed: dict[str, Any] = {}
         self._down = False
 
     def claim(self, instance_ids: Sequence[str]) -> dict[str, Claim]:
-        """Claim these success reports for this run.
-
-        While DynamoDB cannot be used, each is free: a report may then be made, and counted, twice.
-        The other way round, nothing would be reported as long as the table is down, and the backend
-        and EC2 would drift apart: that is worse.
-        """
-        claims: dict[str, Claim] = {}
-        writes: dict[str, dict[str, Any]] = {}
-        millis = max(int(self._deadline.to_report() * 1000), 1)
-        for one in instance_ids:
-            if self._known.knows(f"{REPORTS}#{one}"):
-                claims[one] = Claim.REPORTED
-            else:
-                claims[one] = Claim.FREE
-                self._layers[REPORTS].save_inprogress(_subject(one), millis)
-                writes[one] = {"Put": self._notes.taken()}
-        for one, record in self._write(writes).items():
-            claims[one] = self._read(one, record)
-        return claims
+        """Claim these success reports for this run, which Lambda ends by then at the latest."""
+        known = {one for one in instance_ids if self._known.knows(f"{REPORTS}#{one}")}
+        millis = int(max(self._deadline.to_report() + ACCOUNTING_AT_MOST, 0.0) * 1000)
+        writes: dict[str, Write] = {}
+        for one in set(instance_ids) - known:
+            self._reports.save_inprogress(_subject(one), millis)
+            writes[one] = ("Put", self._written.request)
+            self._claimed[one] = self._written.request["Item"]["in_progress_expiration"]
+        refused = self._write(writes)
+        claims = {one: self._read(one, why) for one, why in refused.items()}
+        return (
+            dict.fromkeys(instance_ids, Claim.FREE) | dict.fromkeys(known, Claim.REPORTED) | claims
+        )
 
     def acknowledged(self, instance_ids: Sequence[str]) -> None:
         """Keep that these reports were acknowledged."""
-        until = time.time() + self._window
+        writes: dict[str, Write] = {}
         for one in instance_ids:
-            self._known.add(f"{REPORTS}#{one}", until)
-        self._write({one: self._success(REPORTS, one) for one in instance_ids})
+            self._known.add(f"{REPORTS}#{one}", time.time() + self._window)
+            self._reports.save_success(_subject(one), _subject(one))
+            writes[one] = ("Update", self._written.request)
+        self._write(writes)
 
     def release(self, instance_ids: Sequence[str]) -> None:
-        """Give claims back whose reports did not get through: the next run reports them."""
-        writes = {}
+        """Give claims back whose reports did not get through: the next run makes them.
+
+        Only this run's own: a call that Lambda froze may go out when another has claimed them.
+        """
+        writes: dict[str, Write] = {}
         for one in instance_ids:
-            self._layers[REPORTS].delete_record(_subject(one), exception=Exception())
-            writes[one] = {"Delete": self._notes.taken()}
+            self._reports.delete_record(_subject(one), exception=Exception())
+            condition = {
+                "ConditionExpression": "#status = :under_way AND #until = :until",
+                "ExpressionAttributeNames": {
+                    "#status": "status",
+                    "#until": "in_progress_expiration",
+                },
+                "ExpressionAttributeValues": {
+                    ":under_way": {"S": UNDER_WAY},
+                    ":until": self._claimed[one],
+                },
+            }
+            writes[one] = ("Delete", self._written.request | condition)
         self._write(writes)
 
     def remember(self, instance_id: str, ask: Callable[[], bool]) -> bool:
-        """Ask whether an instance lived here, unless the answer was yes within the window."""
-        key = f"{PROOFS}#{instance_id}"
+        """Ask whether an instance lived here, unless the answer was yes within the window.
+
+        Raises what `ask` raises.
+        """
+        key, subject = f"{PROOFS}#{instance_id}", _subject(instance_id)
         if self._known.knows(key):
             return True
-        millis = max(int(self._deadline.to_report() * 1000), 1)
-        self._layers[PROOFS].save_inprogress(_subject(instance_id), millis)
-        found = self._write({instance_id: {"Put": self._notes.taken()}}).get(instance_id, {})
-        if found.get("status", {}).get("S") != "COMPLETED":
+        if not self._is_proven(subject):
             if not ask():
-                self._layers[PROOFS].delete_record(_subject(instance_id), exception=Exception())
-                self._write({instance_id: {"Delete": self._notes.taken()}})
                 return False
-            self._write({instance_id: self._success(PROOFS, instance_id)})
+            self._keep_proof(subject)
         self._known.add(key, time.time() + self._window)
         return True
 
-    def _success(self, prefix: str, instance_id: str) -> dict[str, Any]:
-        self._layers[prefix].save_success(_subject(instance_id), _subject(instance_id))
-        return {"Update": self._notes.taken()}
+    def _is_proven(self, subject: dict[str, str]) -> bool:
+        if self._down:
+            return False
+        try:
+            record = self._proofs.get_record(subject)
+        except error_codes.SDK_ERRORS as error:
+            self._give_up(str(error))
+            return False
+        except Exception:  # noqa: BLE001 - there is none, or it cannot be read
+            return False
+        return record is not None and record.status == DONE
 
-    def _read(self, instance_id: str, record: dict[str, Any]) -> Claim:
-        """What the record says that is in the way; one that cannot be read is in nobody's way."""
-        status = record.get("status", {}).get("S")
-        if status == "COMPLETED":
-            until = record.get("expiration", {}).get("N", "0")
-            if until.isdecimal():
-                self._known.add(f"{REPORTS}#{instance_id}", float(until))
+    def _keep_proof(self, subject: dict[str, str]) -> None:
+        if self._down:
+            return
+        try:
+            self._proofs.save_success(subject, subject)
+        except error_codes.SDK_ERRORS as error:
+            self._give_up(str(error))
+
+    def _read(self, instance_id: str, refused: Refused) -> Claim:
+        """What stands in the way of a claim; a record that cannot be read does not."""
+        if refused.code == "TransactionConflict":  # all the time: another run has it in hand
+            return Claim.UNDER_WAY
+        status = _value(refused.item, "status", "S")
+        if refused.code == CONDITION and status == DONE:
+            until = _value(refused.item, "expiration", "N")
+            self._known.add(f"{REPORTS}#{instance_id}", float(until) if until.isdecimal() else 0.0)
             return Claim.REPORTED
-        return Claim.UNDER_WAY if status == "INPROGRESS" else Claim.FREE
+        return Claim.UNDER_WAY if status == UNDER_WAY else Claim.FREE
 
-    def _write(self, writes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Make these writes, a hundred together; return the records that stand in the way of some."""
-        in_the_way: dict[str, dict[str, Any]] = {}
-        waiting = list(writes.items())
-        while waiting and not self._down:
-            group, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
-            in_the_way |= self._write_group(group)
-        return in_the_way
+    def _write(self, writes: dict[str, Write]) -> dict[str, Refused]:
+        """Make these writes together; return those that were refused."""
+        if self._down:
+            return {}
+        try:
+            refused, trouble = write_together(
+                self._client, writes, self._deadline.to_report, self._sleep
+            )
+        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw costs the table, no report
+            self._give_up(type(error).__name__)
+            return {}
+        if trouble is not None:
+            self._give_up(str(trouble))
+        return refused
 
-    def _write_group(
-        self, group: Sequence[tuple[str, dict[str, Any]]]
-    ) -> dict[str, dict[str, Any]]:
-        in_the_way: dict[str, dict[str, Any]] = {}
-        for tries in range(TRIES):
-            try:
-                self._send([write for _, write in group])
-            except ClientError as error:
-                reasons = error.response.get("CancellationReasons")
-                code = error.response.get("Error", {}).get("Code", "")
-                if not reasons and code not in AGAIN:
-                    return in_the_way | self._give_up(error)
-                group, found, fault = _sort(group, reasons)
-                in_the_way |= found
-                if fault is not None:
-                    return in_the_way | self._give_up(error)
-                if not group:
-                    return in_the_way
-            except (LateError, *error_codes.SDK_ERRORS) as error:
-                return in_the_way | self._give_up(error)
-            else:
-                return in_the_way
-            pause = 0.05 * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            if reasons and not any(one.get("Code") in AGAIN for one in reasons):
-                continue  # what was in the way is out of the group: nothing to wait for
-            if self._deadline.to_report() < pause:
-                break
-            self._sleep(pause)
-        return in_the_way  # the writes that met others all the time are left: a report may be made twice
-
-    def _send(self, writes: list[dict[str, Any]]) -> None:
-        """One transaction; a silent table must not take the run beyond its time."""
-        in_time(
-            lambda: self._client.transact_write_items(TransactItems=writes),  # type: ignore[arg-type]
-            lambda: self._deadline.to_report() + SPARE,
-        )
-
-    def _give_up(self, error: Exception) -> dict[str, dict[str, Any]]:
-        """Ask a table that does not work once a run, not once a report."""
-        self._down = True
-        self._warn(str(error))
-        return {}
+    def _give_up(self, cause: str) -> None:
+        if not self._down:
+            self._down = True
+            self._warn(cause)
 
 
-class _Notes:
-    """A DynamoDB client that notes the one write that Powertools' layer makes, instead of making it."""
+class _Written:
+    """A DynamoDB client that keeps the one request that Powertools makes, instead of sending it."""
 
-    def __init__(self, client: DynamoDBClient) -> None:
-        self.meta = client.meta  # Powertools registers its user agent
-        self._noted: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self.request: dict[str, Any] = {}
 
     def put_item(self, **request: Any) -> None:  # noqa: ANN401 - boto3's parameters
-        """Note a conditional Put."""
-        self._noted = request
+        """Keep it."""
+        self.request = request
 
-    def update_item(self, **request: Any) -> None:  # noqa: ANN401 - boto3's parameters
-        """Note an Update."""
-        self._noted = request
-
-    def delete_item(self, **request: Any) -> None:  # noqa: ANN401 - boto3's parameters
-        """Note a Delete."""
-        self._noted = request
-
-    def taken(self) -> dict[str, Any]:
-        """What was noted last."""
-        return self._noted
+    update_item = delete_item = put_item
 
 
 def _subject(instance_id: str) -> dict[str, str]:
     return {"instance_id": instance_id}
 
 
-def _sort(
-    group: Sequence[tuple[str, dict[str, Any]]], reasons: Sequence[Mapping[str, Any]] | None
-) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, dict[str, Any]], str | None]:
-    """A refused transaction: what is to be tried again, what is in the way, and what is beyond help."""
-    if not reasons:
-        return list(group), {}, None
-    again, in_the_way = [], {}
-    for (one, write), reason in zip(group, reasons, strict=False):
-        code = reason.get("Code")
-        if code == "ConditionalCheckFailed":
-            in_the_way[one] = reason.get("Item") or {}
-        elif code in {None, "None"} or code in AGAIN:
-            again.append((one, write))
-        else:
-            return [], in_the_way, code
-    return again, in_the_way, None
+def _value(item: Mapping[str, Any], name: str, kind: str) -> str:
+    """An attribute's value; of an attribute that is missing, or of another type, none."""
+    attribute = item.get(name)
+    return str(attribute.get(kind, "")) if isinstance(attribute, dict) else ""

@@ -1,15 +1,24 @@
-"""Tells the backend what became of each machine: while EC2 is still asked, and a success once per window."""
+"""Tells the backend what became of each machine: while EC2 is still asked, and a success once per window.
+
+    the run ── results ─▶ clerk ── jobs ──▶ posters, BACKEND_CONCURRENCY threads
+       ▲                  │   ◀─ answers ──┘
+       └──── settled ─────┘ claims before, and keeps afterwards, in groups: the idempotency table
+
+They hand on to each other through queues and share no state, so a slow table holds up neither the
+run nor what is claimed already. A run that dies between an acknowledgement and its record costs a
+repeated report: of those acknowledged since the last group was kept, `KEEP_AFTER` seconds ago at most
+while the table answers.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from queue import Empty, PriorityQueue, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
 
-from handler.backend.api import LONGEST_ERROR, BackendApi
 from handler.backend.errors import BackendError
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
 from handler.instances.ports import Backend, Claim, Report, Table
@@ -19,215 +28,290 @@ if TYPE_CHECKING:
     from handler.instances.model import Agent
 
 LATE = "the run's time was up; the next run reports it"
-LEAST_FOR_ONE = 1.0
-"""Seconds that a report is given at least: one is not begun whose answer would not be heard."""
-ROUNDS = 3
-"""How often a report is made, each time after all others had their turn. The original backend commits
-row and event separately: one that it answered with 500 may never be listed again (quirk 8)."""
-HEARD_OUT = 0.6
-"""Seconds after the time to report for which answers are listened to: the last try's own limit."""
-KEPT_TOGETHER = 25
-"""Acknowledgements that are written to the table at once, while reports go on."""
+GROUP = 100
+"""Claims, or acknowledgements, that the table is told of at once (DynamoDB, TransactWriteItems)."""
+KEEP_AFTER = 0.5
+"""Seconds that an acknowledgement waits for others, to be kept together with them."""
+PAUSES = (2.0, 6.0)
+"""Seconds before a success report that was not acknowledged is made again, after all others had
+their turn: the original backend commits row and event separately, so what it answered with 500 may
+never be listed again (contract section 1, quirk 8). A lost failure report is made by the next run."""
+LEAST = 1.0
+"""Seconds that an answer is given at least; a report that cannot have them is not begun."""
+PASSING = frozenset({408, 425, 429})
+"""Refusals that may be over at the next try; any other from 300 to 499 will be the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class TerminationReports:
-    """The port `Backend`: POST termination-report, as one agent."""
-
-    api: BackendApi
-    deadline: Deadline
-
-    def report(self, report: Report) -> None:
-        """Deliver it. Raises BackendError unless the backend acknowledged it."""
-        sent = {
-            "instance_id": report.instance_id,
-            "success": report.error is None,
-            "error": report.error and report.error[:LONGEST_ERROR],
-            "terminated_at": wire_time(report.ended_at) if report.ended_at else None,
-        }
-        self.api.post("termination-report", sent, self.deadline.to_report)
-
-
-def wire_time(moment: datetime) -> str:
-    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
-
-
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
-    """One report to make; the first rounds go first, and successes before failures.
+    """A report to make, and how often it was made again."""
 
-    What a lost failure report would say is found again by the next run.
-    """
+    result: Ended | Denied
+    again: int = 0
 
-    round: int
-    failure: bool
-    number: int
-    result: Ended | Denied = field(compare=False)
+    @property
+    def instance_id(self) -> str:
+        return self.result.marked.instance_id
 
 
-@dataclass(slots=True)
+_END = (len(PAUSES) + 2, 0, None)
+"""The last of the jobs: posters end."""
+
+
 class Reporter:
     """The reporting part of one run; everything that is submitted comes back settled, once.
 
+    What is not settled when the run's time is over is neither kept nor given back afterwards: its
+    claim ends with the run, and the next run reports it, and counts it.
+
     Args:
-        backend_of: the backend as an agent reports to it.
-        table: the idempotency table; not asked for where nothing succeeded.
-        deadline: reports stop being begun when their answer would not be heard any more.
+        backend_of: the backend as an agent reports to it; called by several threads.
+        table: the idempotency table, which raises nothing; not asked for where nothing succeeded.
+        deadline: a report is not begun when its answer would come after the time to report.
         at_once: reports under way at once (`BACKEND_CONCURRENCY`).
-        done: called with each machine once its outcome is final.
+        done: called with each machine once its outcome is final, by the caller's own thread.
         dry_run: nothing is reported.
+        sleep: waits for so many seconds before lost reports are made again.
     """
 
-    backend_of: Callable[[Agent], Backend]
-    table: Callable[[], Table]
-    deadline: Deadline
-    at_once: int
-    done: Callable[[Settled], None]
-    dry_run: bool
-    _settled: list[Settled] = field(default_factory=list, init=False)
-    _waiting: PriorityQueue[_Job] = field(default_factory=PriorityQueue, init=False)
-    _answers: SimpleQueue[tuple[_Job, Exception | None]] = field(
-        default_factory=SimpleQueue, init=False
-    )
-    _open: dict[str, _Job] = field(default_factory=dict, init=False)
-    _posters: int = field(default=0, init=False)
-    _numbers: int = field(default=0, init=False)
-    _acknowledged: list[str] = field(default_factory=list, init=False)
-    _released: list[str] = field(default_factory=list, init=False)
-    _over: bool = field(default=False, init=False)
+    def __init__(
+        self,
+        backend_of: Callable[[Agent], Backend],
+        table: Callable[[], Table],
+        deadline: Deadline,
+        at_once: int,
+        done: Callable[[Settled], None],
+        *,
+        dry_run: bool,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._backend_of, self._table, self._deadline = backend_of, table, deadline
+        self._at_once, self._done, self._dry_run, self._sleep = at_once, done, dry_run, sleep
+        # The run's own: what is not settled yet, and what is.
+        self._open: dict[str, Ended | Denied] = {}
+        self._finished: list[Settled] = []
+        self._at_work = False
+        # Between the threads.
+        self._inbox: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
+        self._jobs: PriorityQueue[tuple[int, int, _Job | None]] = PriorityQueue()
+        self._settled: SimpleQueue[Settled | None] = SimpleQueue()
+        self._listening, self._over = Lock(), False
+        self._usual = LEAST
+        # The clerk's own.
+        self._unclaimed: list[_Job] = []
+        self._failures: list[_Job] = []
+        self._lost: list[_Job] = []
+        self._given_up: list[str] = []
+        self._acknowledged: list[str] = []
+        self._kept_at = 0.0
+        self._in_hand = self._handed = self._posters = 0
+        self._closed = False
 
     def submit(self, results: Iterable[Result]) -> None:
         """Begin to report these; may be called as often as there are results."""
-        ended: dict[str, Ended] = {}
         for one in results:
             if isinstance(one, Left):
-                self._finish(one, one.outcome, one.why, untagged=one.untagged)
-            elif self.dry_run:
+                self._finish(_settled(one, one.outcome, one.why))
+            elif self._dry_run:
                 outcome = one.outcome if isinstance(one, Denied) else Outcome.DEFERRED
-                self._finish(one, outcome, one.why)
-            elif isinstance(one, Denied):
-                self._post(one)
+                self._finish(_settled(one, outcome, one.why))
             else:
-                ended[one.marked.instance_id] = one
-        if ended:
-            self._claim(ended)
-        self._hear(wait=False)
+                if isinstance(one, Ended):
+                    self._table()  # made here: boto3's sessions are not for several threads
+                self._open[one.marked.instance_id] = one
+                self._inbox.put((self._take, _Job(one)))
+                if not self._at_work:
+                    self._at_work = True
+                    Thread(target=self._clerk, daemon=True).start()
+        while not self._settled.empty():
+            self._hear(self._settled.get())
 
     def finish(self) -> list[Settled]:
         """Wait for the answers within the run's time; all that was submitted, each with its outcome."""
-        while self._open and self._seconds_left() > 0:
-            self._hear(wait=True)
-        self._over = True
-        for job in list(self._open.values()):
-            self._lost(job, LATE)
-        self._keep()
-        if self._released and self.deadline.to_report() > 0:  # else the claims end with the run
-            self.table().release(self._released)
-        return self._settled
+        if self._at_work:
+            self._inbox.put((self._close, None))
+            while self._at_work:
+                self._hear(self._next_settled())
+        for one in list(self._open.values()):
+            self._finish(_unreported(one, LATE))
+        return self._finished
 
-    def _seconds_left(self) -> float:
-        return self.deadline.to_report() + HEARD_OUT
+    def _next_settled(self) -> Settled | None:
+        """None when there are no more, or none within the time."""
+        try:
+            return self._settled.get(timeout=max(self._deadline.to_report(), 0.001))
+        except Empty:
+            with self._listening:
+                self._over = True
+            return None if self._settled.empty() else self._settled.get()
 
-    def _claim(self, ended: dict[str, Ended]) -> None:
-        for instance_id, claim in self.table().claim(list(ended)).items():
-            one = ended[instance_id]
-            if claim is Claim.REPORTED:
-                self._finish(one, Outcome.REPLAYED, f"{one.why}; success was reported before")
-            elif claim is Claim.UNDER_WAY:
-                self._finish(one, Outcome.DEFERRED, f"{one.why}; another run is reporting it")
-            else:
-                self._post(one)
+    def _hear(self, settled: Settled | None) -> None:
+        if settled is None:
+            self._at_work = False
+        else:
+            self._finish(settled)
 
-    def _post(self, result: Ended | Denied) -> None:
-        self._numbers += 1
-        job = _Job(0, isinstance(result, Denied), self._numbers, result)
-        self._open[result.marked.instance_id] = job
-        self._waiting.put(job)
-        if self._posters < min(self.at_once, len(self._open)):
-            self._posters += 1
-            Thread(target=self._work, daemon=True).start()
+    def _finish(self, settled: Settled) -> None:
+        self._open.pop(settled.marked.instance_id, None)
+        self._finished.append(settled)
+        self._done(settled)
 
-    def _work(self) -> None:
-        """One poster: makes reports, one after the other, until the run's reporting is over."""
-        while not self._over:
-            try:
-                job = self._waiting.get(timeout=0.5)
-            except Empty:
-                continue
-            self._answers.put((job, self._make(job)))
+    # ---- the clerk's thread ----
 
-    def _make(self, job: _Job) -> Exception | None:
-        if self.deadline.to_report() < LEAST_FOR_ONE:
-            return BackendError(LATE)
+    def _clerk(self) -> None:
+        try:
+            while self._more_to_do():
+                self._listen()
+                self._claim()
+                self._keep()
+            self._keep(all_of_them=True)
+            if self._given_up and not self._over:  # else the next run may have claimed them by now
+                self._table().release(self._given_up)
+        finally:  # whatever happens, the run does not wait for nothing, and no thread stays
+            self._settled.put(None)
+            for _ in range(self._posters):
+                self._jobs.put(_END)
+
+    def _more_to_do(self) -> bool:
+        """Whether there is; what was lost is handed out again when nothing else is left."""
+        if not self._closed or self._in_hand or self._unclaimed or self._failures:
+            return True
+        again, self._lost = self._lost, []
+        if again:
+            self._keep(all_of_them=True)
+            if self._deadline.to_report() > (pause := PAUSES[again[0].again]) + self._usual:
+                self._sleep(pause)
+        for job in again:
+            job.again += 1
+            self._hand(job, 1 + job.again)
+        return bool(again)
+
+    def _listen(self) -> None:
+        wait = 0.0 if self._unclaimed else KEEP_AFTER if self._acknowledged else None
+        try:
+            act, given = self._inbox.get(timeout=wait)
+        except Empty:
+            return
+        act(given)
+        for _ in range(self._inbox.qsize()):
+            act, given = self._inbox.get()
+            act(given)
+
+    def _take(self, job: _Job) -> None:
+        (self._failures if isinstance(job.result, Denied) else self._unclaimed).append(job)
+
+    def _close(self, _: None) -> None:
+        self._closed = True
+
+    def _claim(self) -> None:
+        """Claim the next group of successes, and hand out what is free."""
+        group, self._unclaimed = self._unclaimed[:GROUP], self._unclaimed[GROUP:]
+        if group and self._late():
+            for job in group:  # no claim for what is not sent any more
+                self._settle(_unreported(job.result, LATE))
+        elif group:
+            claims = self._table().claim([job.instance_id for job in group])
+            for job in group:
+                self._claimed(job, claims.get(job.instance_id, Claim.FREE))
+        if (
+            not self._unclaimed
+        ):  # what a lost failure report would say is found again by the next run
+            for job in self._failures:
+                self._hand(job, 1)
+            self._failures.clear()
+
+    def _claimed(self, job: _Job, claim: Claim) -> None:
         one = job.result
+        if claim is Claim.REPORTED:
+            why = f"{one.why}; success was reported before"
+            self._settle(_settled(one, Outcome.REPLAYED, why))
+        elif claim is Claim.UNDER_WAY:
+            why = f"{one.why}; another run is reporting it"
+            self._settle(_settled(one, Outcome.DEFERRED, why))
+        else:
+            self._hand(job, 0)
+
+    def _hand(self, job: _Job, turn: int) -> None:
+        self._in_hand += 1
+        self._handed += 1
+        self._jobs.put((turn, self._handed, job))
+        if self._posters < min(self._in_hand, self._at_once):
+            self._posters += 1
+            Thread(target=self._post_all, daemon=True).start()
+
+    def _answered(self, answer: tuple[_Job, Exception | None, float | None]) -> None:
+        job, trouble, took = answer
+        self._in_hand -= 1
+        if took is not None:
+            self._usual += (max(LEAST, 2 * took) - self._usual) / 8
+        one = job.result
+        if trouble is None:
+            outcome = one.outcome if isinstance(one, Denied) else one.acknowledged
+            if self._settle(_settled(one, outcome, one.why)) and isinstance(one, Ended):
+                self._acknowledged.append(job.instance_id)
+        elif isinstance(one, Ended) and job.again < len(PAUSES) and _may_pass(trouble, took):
+            self._lost.append(job)
+        else:
+            # What is no error of the backend's may say anything, the token too.
+            said = str(trouble) if isinstance(trouble, BackendError) else type(trouble).__name__
+            if self._settle(_unreported(one, said)) and isinstance(one, Ended):
+                self._given_up.append(job.instance_id)
+
+    def _keep(self, *, all_of_them: bool = False) -> None:
+        """Have the table remember acknowledgements: a full group, or when it is time."""
+        kept, now = self._acknowledged, time.monotonic()
+        if len(kept) >= GROUP or all_of_them or now - self._kept_at >= KEEP_AFTER:
+            self._acknowledged, self._kept_at = [], now
+            if kept:
+                self._table().acknowledged(kept)
+
+    def _settle(self, settled: Settled) -> bool:
+        """Tell the run, unless it has stopped listening."""
+        with self._listening:
+            if not self._over:
+                self._settled.put(settled)
+            return not self._over
+
+    # ---- the posters' threads ----
+
+    def _post_all(self) -> None:
+        """Make reports, one after the other."""
+        while (job := self._jobs.get()[-1]) is not None:
+            answer: tuple[_Job, Exception | None, float | None] = (job, BackendError(LATE), None)
+            if not self._late():
+                before = self._deadline.to_report()
+                trouble = self._post(job.result)
+                answer = (job, trouble, before - self._deadline.to_report())
+            self._inbox.put((self._answered, answer))
+
+    def _post(self, one: Ended | Denied) -> Exception | None:
         error, at = (one.why, None) if isinstance(one, Denied) else (None, one.at)
         try:
-            self.backend_of(one.marked.agent).report(Report(one.marked.instance_id, error, at))
+            self._backend_of(one.marked.agent).report(Report(one.marked.instance_id, error, at))
         except Exception as trouble:  # noqa: BLE001 - whatever it is, it is this report's trouble alone
             return trouble
         return None
 
-    def _hear(self, *, wait: bool) -> None:
-        """Take the answers that are there; with `wait` at least one, or what the time allows."""
-        while self._open:
-            try:
-                if wait:
-                    job, trouble = self._answers.get(timeout=max(self._seconds_left(), 0.001))
-                else:
-                    job, trouble = self._answers.get_nowait()
-            except Empty:
-                return
-            wait = False
-            if trouble is None:
-                self._made(job)
-            elif job.round + 1 < ROUNDS and worth_another_round(trouble):
-                self._waiting.put(replace(job, round=job.round + 1))
-            else:
-                self._lost(job, str(trouble))
-
-    def _made(self, job: _Job) -> None:
-        one = job.result
-        del self._open[one.marked.instance_id]
-        if isinstance(one, Denied):
-            self._finish(one, one.outcome, one.why)
-            return
-        self._finish(one, one.acknowledged, one.why, took=one.took)
-        self._acknowledged.append(one.marked.instance_id)
-        if len(self._acknowledged) >= KEPT_TOGETHER:
-            self._keep()
-
-    def _keep(self) -> None:
-        if self._acknowledged:
-            kept, self._acknowledged = self._acknowledged, []
-            self.table().acknowledged(kept)
-
-    def _lost(self, job: _Job, why: str) -> None:
-        """A lost failure report leaves the outcome as it was: the next run tries again."""
-        one = job.result
-        del self._open[one.marked.instance_id]
-        outcome = one.outcome if isinstance(one, Denied) else Outcome.UNREPORTED
-        self._finish(one, outcome, f"{one.why}; its report did not get through: {why}")
-        if isinstance(one, Ended):
-            self._released.append(one.marked.instance_id)
-
-    def _finish(
-        self,
-        result: Result,
-        outcome: Outcome,
-        why: str,
-        *,
-        took: float | None = None,
-        untagged: bool = False,
-    ) -> None:
-        settled = Settled(result.marked, outcome, why, result.trace, took, untagged)
-        self._settled.append(settled)
-        self.done(settled)
+    def _late(self) -> bool:
+        """Whether an answer would come too late to be heard."""
+        return self._deadline.to_report() < self._usual
 
 
-def worth_another_round(trouble: Exception) -> bool:
-    """Whether a report that was not acknowledged may be by a later try of the same run."""
+def _may_pass(trouble: Exception, took: float | None) -> bool:
+    """Whether a report that was begun may be acknowledged at a later try of the same run."""
     status = getattr(trouble, "status", None)
-    return isinstance(trouble, BackendError) and (
-        status is None or status in {408, 425, 429} or status >= 500
+    passing = status is None or status in PASSING or not 300 <= status < 500
+    return took is not None and passing
+
+
+def _settled(one: Result, outcome: Outcome, why: str) -> Settled:
+    took = one.took if isinstance(one, Ended) and outcome is one.acknowledged else None
+    return Settled(
+        one.marked, outcome, why, one.trace, took, isinstance(one, Left) and one.untagged
     )
+
+
+def _unreported(one: Ended | Denied, why: str) -> Settled:
+    """A lost failure report leaves the outcome as it was: the next run tries again."""
+    outcome = one.outcome if isinstance(one, Denied) else Outcome.UNREPORTED
+    return _settled(one, outcome, f"{one.why}; its report did not get through: {why}")

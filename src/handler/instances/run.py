@@ -98,6 +98,7 @@ class TerminationRun:
             self.limits.backend_concurrency,
             self.to.journal.settled,
             dry_run=self.policy.dry_run,
+            sleep=self.sleep,
         )
         waited: Mapping[str, float] = {}
         if self.limits.auto_terminate_enabled:
