@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from handler import redact
 from handler.instances.model import Instance, Invalid
 from handler.instances.outcome import STILL_WAITING, Outcome, Settled, Summary
 from handler.settings import LogLevel
@@ -29,9 +30,13 @@ def _level() -> str:
 
 
 logger = Logger(
-    service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE, level=_level(), utc=True
+    service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE,
+    level=_level(),
+    utc=True,
+    json_serializer=redact.dumps,
 )
 """Made at import, since it must be there to tell that the settings are bad."""
+redact.quiet(logger.name)
 
 _LOUD = frozenset({Outcome.REFUSED, Outcome.FAILED, Outcome.UNREPORTED})
 

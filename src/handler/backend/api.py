@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
+from handler import redact
 from handler.backend.wire import is_acknowledged, read_listing, said_by
 from handler.deadline import Deadline
 from handler.images.cleanup import CleanupReport
@@ -189,7 +189,7 @@ class BackendApi:
         self._post("cleanup-report", as_wire(report))
 
     def _post(self, call: str, sent: object) -> None:
-        body = json.dumps(sent).encode()
+        body = redact.dumps(sent).encode()
         reply = self._call("POST", call, body, self.deadline.to_report)
         if not (200 <= reply.status < 300 and is_acknowledged(reply.body)):
             raise BackendError(_refusal("the report", reply))
