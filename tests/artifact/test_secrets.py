@@ -198,7 +198,7 @@ def test_plain_http_goes_past_a_proxy_however_it_is_spelled(
     with ScriptedBackend(TOKEN) as proxy:
         url = backend.url.replace("http://", "HTTP://")
         more: dict[str, Any] = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), proxy.url)
-        result = invoke("termination", {}, SERVER_URL=url, **more)
+        result = invoke("termination", {}, SERVER_URL=url, CLIENT_TOKEN=TOKEN, **more)
         assert result.ok, result.error_message
         assert not [call for call, _ in proxy.seen if call == LIST]
     assert backend.count(LIST) == 1
