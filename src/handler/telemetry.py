@@ -77,7 +77,7 @@ class CloudWatchJournal:
     def fuse_blown(self, why: str) -> None:
         """One line and one metric; the template has an alarm on it."""
         logger.error("fuse blown: nothing is terminated in this run", extra={"why": why})
-        self._send([("FuseBlown", MetricUnit.Count, 1)])
+        self.send([("FuseBlown", MetricUnit.Count, 1)])
 
     def stuck(self, instance: Instance, seconds: float) -> None:
         """EC2 does not finish what it began."""
@@ -85,7 +85,7 @@ class CloudWatchJournal:
             "instance stuck in shutting-down",
             extra={"instance_id": instance.instance_id, "seconds": round(seconds)},
         )
-        self._send([("InstancesStuck", MetricUnit.Count, 1)])
+        self.send([("InstancesStuck", MetricUnit.Count, 1)])
 
     def came_back(self, instance_id: str, request: str) -> None:
         """A cancelled Spot request launched another instance all the same."""
@@ -93,7 +93,7 @@ class CloudWatchJournal:
             "instance came back from a Spot request that was cancelled",
             extra={"instance_id": instance_id, "spot_request": request},
         )
-        self._send([("InstancesCameBack", MetricUnit.Count, 1)])
+        self.send([("InstancesCameBack", MetricUnit.Count, 1)])
 
     def summary(self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta) -> None:
         """One line with the counts; a metric for each that is not zero."""
@@ -106,14 +106,14 @@ class CloudWatchJournal:
             for s in settled
             if s.outcome is Outcome.TERMINATED and s.took is not None
         ]
-        self._send([value for value in values if value[2]] + took)
+        self.send([value for value in values if value[2]] + took)
         # In the log and no metric: a metric that every run sends is billed every hour.
         backend_ms = round(answered_in / timedelta(milliseconds=1), 1)
         logger.info(
             "run finished", extra={"summary": summary.as_returned(), "backend_ms": backend_ms}
         )
 
-    def _send(self, values: Sequence[tuple[str, MetricUnit, float]]) -> None:
+    def send(self, values: Sequence[tuple[str, MetricUnit | str, float]]) -> None:
         """Metrics are billed by the hour in which they are sent: nothing to say, nothing sent."""
         if not values:
             return

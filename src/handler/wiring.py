@@ -21,13 +21,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from handler.aws.retry import Patience
+    from handler.aws.lists import CallCount
     from handler.deadline import Deadline
-    from handler.images.ec2 import Ec2Estate
-    from handler.images.image_uses import AccountUsers
-    from handler.images.journal import HousekeepingCloudWatchJournal
-    from handler.images.outbox_table import BacklogTable
-    from handler.images.recycle_bin import RecycleBinRules
+    from handler.images.run import Dependencies
     from handler.instances.ec2 import Ec2Machines
     from handler.instances.history import CloudTrailHistory, Unknown
     from handler.instances.idempotency import AgentLedger, IdempotencyTable
@@ -42,7 +38,7 @@ class Environment:
         self.settings = settings
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed: dict[str, datetime] = {}
-        self._patient: dict[str, Any] = {}
+        self._watched: dict[tuple[str, int], Any] = {}
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401 - requests.Session, typed where it is used
@@ -85,14 +81,24 @@ class Environment:
             ),
         )
 
-    def patient_client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """A client that makes each call once: housekeeping's own patience makes it again."""
-        from handler.aws.lists import tell_unknown_calls
+    def looking(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """Housekeeping's client for what only looks: botocore makes a call again."""
+        return self.watched(service, tries=5)
 
-        if service not in self._patient:
-            self._patient[service] = self.client(service, read_timeout=30, tries=1)
-            tell_unknown_calls(self._patient[service])
-        return self._patient[service]
+    def watched(self, service: str, *, tries: int) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """A client whose calls are counted."""
+        if (service, tries) not in self._watched:
+            client = self.client(service, read_timeout=30, pool=24, tries=tries)
+            self.calls.watch(client)
+            self._watched[service, tries] = client
+        return self._watched[service, tries]
+
+    @cached_property
+    def calls(self) -> CallCount:
+        """What housekeeping sends to AWS."""
+        from handler.aws.lists import CallCount
+
+        return CallCount()
 
     @cached_property
     def token_provider(self) -> SSMProvider:
@@ -212,60 +218,25 @@ class RunOutside:
         return CloudWatchJournal(settings, settings.agent_id)
 
 
-@dataclass
-class HousekeepingRunOutside:
-    """The port `HousekeepingOutside` for one run."""
+def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
+    """What one housekeeping run talks to, as the agent of this run."""
+    from handler.images.journal import Journal
+    from handler.images.outbox_table import OutboxTable
+    from handler.images.run import Dependencies
 
-    environment: Environment
-    deadline: Deadline
-    patience: Patience
-
-    @cached_property
-    def backend(self) -> BackendApi:
-        """The backend, as the agent of this run."""
-        return _backend(self.environment, self.deadline)
-
-    @cached_property
-    def backlogs(self) -> BacklogTable:
-        """The idempotency table, for what waits to be reported."""
-        from handler.images.outbox_table import BacklogTable
-
-        settings = self.environment.settings
-        return BacklogTable(
-            lambda: self.environment.dynamodb,
-            settings.idempotency_table,
-            settings.agent_id,
-        )
-
-    @cached_property
-    def estate(self) -> Ec2Estate:
-        """EC2's images and snapshots."""
-        from handler.images.ec2 import Ec2Estate
-
-        return Ec2Estate(self.environment.patient_client("ec2"), self.patience)
-
-    @cached_property
-    def users(self) -> AccountUsers:
-        """What refers to them."""
-        from handler.images.image_uses import AccountUsers
-
-        client = self.environment.patient_client
-        return AccountUsers(client("ec2"), client("autoscaling"), client("ssm"), self.patience)
-
-    @cached_property
-    def recycle_bin(self) -> RecycleBinRules:
-        """The Recycle Bin's rules."""
-        from handler.images.recycle_bin import RecycleBinRules
-
-        return RecycleBinRules(self.environment.patient_client("rbin"), self.patience)
-
-    @cached_property
-    def journal(self) -> HousekeepingCloudWatchJournal:
-        """The log and the metrics."""
-        from handler.images.journal import HousekeepingCloudWatchJournal
-
-        settings = self.environment.settings
-        return HousekeepingCloudWatchJournal(settings, settings.agent_id)
+    settings = environment.settings
+    backend = _backend(environment, deadline)
+    return Dependencies(
+        accepted=backend.accepted,
+        send=lambda body: backend.post("cleanup-report", body),
+        client=environment.looking,
+        destroying=lambda: environment.watched("ec2", tries=1),
+        calls=environment.calls,
+        table=OutboxTable(
+            lambda: environment.dynamodb, settings.idempotency_table, settings.agent_id
+        ),
+        journal=Journal(CloudWatchJournal(settings, settings.agent_id).send),
+    )
 
 
 @lru_cache(maxsize=8)

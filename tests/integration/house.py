@@ -41,6 +41,12 @@ class House:
         """An old snapshot of ours whose volume is gone, but for what is given."""
         return self.library.add_snapshot(**{**OLD, "volume_id": "vol-0gone", **given})
 
+    def lose(self, *calls: str) -> None:
+        """The backend answers these calls, by the last part of their path, with an error; none: all is well."""
+        self.world.wiretap.intercept = lambda asked: (
+            (500, {"error": "the database is down"}) if asked.call in calls else None
+        )
+
     def reports(self) -> list[dict[str, Any]]:
         """What the backend has recorded of the agent's runs, the oldest first."""
         logs: list[dict[str, Any]] = self.world.operator.cleanup_logs(self.world.agent_id)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -17,12 +18,11 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
+from handler.backend.errors import BackendError
 from handler.backend.wire import is_acknowledged, read_listing, said_by
 from handler.deadline import Deadline
-from handler.images.cleanup import CleanupReport
-from handler.images.wire import as_wire, timestamp
 from handler.instances.model import Listing
-from handler.instances.ports import BackendError, Report
+from handler.instances.ports import Report
 
 if TYPE_CHECKING:
     from handler.backend.token import ClientToken
@@ -178,17 +178,20 @@ class BackendApi:
             "error": report.error and report.error[:LONGEST_ERROR],
             "terminated_at": timestamp(report.ended_at) if report.ended_at else None,
         }
-        self._post("termination-report", sent)
+        self.post("termination-report", sent)
 
-    def authorize(self) -> None:
-        """Fetch the client token, if it is not there yet. Raises TokenError."""
-        self.token.get()
+    def accepted(self) -> None:
+        """Make sure that the backend knows this agent: it answers with its list.
 
-    def report_cleanup(self, report: CleanupReport) -> None:
-        """POST cleanup-report; acknowledged is only what the backend says it has recorded."""
-        self._post("cleanup-report", as_wire(report))
+        Raises BackendError where it does not.
+        """
+        self.marked()
 
-    def _post(self, call: str, sent: object) -> None:
+    def post(self, call: str, sent: dict[str, Any]) -> None:
+        """Deliver a report; acknowledged is only what the backend says it has recorded.
+
+        Raises BackendError where it is not.
+        """
         body = json.dumps(sent).encode()
         reply = self._call("POST", call, body, self.deadline.to_report)
         if not (200 <= reply.status < 300 and is_acknowledged(reply.body)):
@@ -257,6 +260,11 @@ def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
         if left() <= 0:
             raise BackendError("the backend's answer took longer than the run has time")
     return bytes(body)
+
+
+def timestamp(moment: datetime) -> str:
+    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
 
 
 def _refusal(what: str, reply: Reply) -> str:

@@ -9,15 +9,9 @@ from enum import Enum, auto
 from typing import Protocol
 
 from handler.aws.errors import AwsError
+from handler.backend.errors import BackendError as BackendError  # noqa: PLC0414 - it lived here
 from handler.instances.model import Instance, Invalid, Listing, Sight
 from handler.instances.outcome import Settled, Summary
-
-
-class BackendError(Exception):
-    """The backend's list could not be had, or a report was not acknowledged.
-
-    The message says what happened and what to do; it never holds a secret.
-    """
 
 
 @dataclass(frozen=True, slots=True)
