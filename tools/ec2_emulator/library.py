@@ -85,11 +85,22 @@ class Library:
         size: int = 8,
         state: str = "completed",
         tier: str = "standard",
+        restored_until: float | None = None,
+        description: str = "",
     ) -> str:
         snapshot_id = self._new_id("snap")
         at = self.clock() - age_days * DAY
         self.snapshots[snapshot_id] = Snapshot(
-            snapshot_id, at, dict(tags or {}), volume_id, size, self._sequence, state, tier
+            snapshot_id,
+            at,
+            dict(tags or {}),
+            volume_id,
+            size,
+            self._sequence,
+            state,
+            tier,
+            restored_until=restored_until,
+            description=description,
         )
         return snapshot_id
 
@@ -104,6 +115,7 @@ class Library:
         state: str = "available",
         protection: str = "disabled",
         public: bool = False,
+        source: str | None = None,
     ) -> str:
         """Register an image; without `snapshots` it gets one of its own, with the image's tags."""
         if snapshots is None:
@@ -122,6 +134,7 @@ class Library:
             launched,
             protection,
             public,
+            source=source,
         )
         return image_id
 
