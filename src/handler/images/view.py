@@ -1,4 +1,4 @@
-"""The facts of one run, arranged so that each rule is one look."""
+"""The inventory of one run, arranged so that each rule is one look."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from handler.images.model import SOURCE_TAG, Facts, Image
-from handler.images.verdict import Policy
+from handler.images.model import SOURCE_TAG, Inventory, Policy
 
 
 class View:
     """What the rules ask about: who holds a snapshot, what is the latest, what is ours."""
 
-    def __init__(self, facts: Facts, policy: Policy, now: datetime) -> None:
-        self.facts, self.policy = facts, policy
+    def __init__(self, inventory: Inventory, policy: Policy, now: datetime) -> None:
+        self.inventory, self.policy = inventory, policy
         self.image_cutoff = now - policy.images_older_than
         self.snapshot_cutoff = now - policy.snapshots_older_than
-        self.snapshots = {one.snapshot_id: one for one in facts.snapshots}
+        self.snapshots = {one.snapshot_id: one for one in inventory.snapshots}
         self.holders: dict[str, list[str]] = defaultdict(list)
-        for image in facts.images:
+        for image in inventory.images:
             for snapshot_id in image.snapshots:
                 self.holders[snapshot_id].append(image.image_id)
+        self.references = {**_copies_under_way(inventory), **inventory.references.by_id}
         # Only what is whole counts as the latest: a broken copy must not displace the last good one.
         self.latest = _latest(
             (
                 (one.tags[SOURCE_TAG], one.created, one.image_id)
-                for one in facts.images
+                for one in inventory.images
                 if SOURCE_TAG in one.tags and one.state == "available" and self.ours(one.tags)
             ),
             policy.keep_latest_images,
         ) | _latest(
             (
                 (one.volume_id, one.started, one.snapshot_id)
-                for one in facts.snapshots
+                for one in inventory.snapshots
                 if one.state == "completed"
                 and one.snapshot_id not in self.holders
                 and self.ours(one.tags)
@@ -45,11 +45,20 @@ class View:
         """Whether what bears these tags bears the required ones."""
         return all(tags.get(key) == value for key, value in self.policy.required_tags.items())
 
-    def going_along(self, image: Image) -> tuple[str, ...]:
-        """Its own snapshots, all or none: EC2 takes one switch for all of them."""
-        own = tuple(one for one in image.snapshots if self.holders[one] == [image.image_id])
-        known = [self.snapshots.get(one) for one in own]
-        return own if all(one is not None and self.ours(one.tags) for one in known) else ()
+
+def _copies_under_way(inventory: Inventory) -> dict[str, str]:
+    """What is being copied within the region; EC2 names the source in the copy's description."""
+    found = {
+        source: f"snapshot {one.snapshot_id} is being copied from it"
+        for one in inventory.snapshots
+        if one.state == "pending"
+        for source in one.named
+    }
+    return found | {
+        one.source: f"image {one.image_id} is being copied from it"
+        for one in inventory.images
+        if one.state == "pending" and one.source
+    }
 
 
 def _latest(items: Iterable[tuple[str, datetime | None, str]], count: int) -> frozenset[str]:
