@@ -149,8 +149,14 @@ def account(aws: Emulator, ec2_clock: ManualClock, scripted: ScriptedBackend) ->
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """Moto's server, with the idempotency table, for a whole session."""
+def moto_server() -> Iterator[str]:
+    """Moto's server for a whole session. Who uses moto without one empties it, too: it has one state."""
     with run_aws() as url:
-        create_table(Stack(url, "", OperatorClient(""), Credentials("", ""), ""))
         yield url
+
+
+@pytest.fixture
+def moto_url(moto_server: str) -> str:
+    """Moto's server, with the idempotency table."""
+    create_table(Stack(moto_server, "", OperatorClient(""), Credentials("", ""), ""))
+    return moto_server
