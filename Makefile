@@ -80,6 +80,10 @@ test: setup lint types ## All checks and tests
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
 
+.PHONY: mutants
+mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
+	@python -m tools.mutants $(MUTANTS)
+
 # Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
 .cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
 	@$(UV) venv -q --clear --python .venv/bin/python .cache/custodian
