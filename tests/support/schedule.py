@@ -26,11 +26,10 @@ TOGETHER = (
 """What shares something dear to make, and the node ids it has; the first that fits counts."""
 
 FIRST = (
-    *("deploy", "dashboard", "mariadb", "moto"),
-    "tests/reliability/test_crashes.py",
-    "tests/local/test_demo.py",
-    "tests/local/test_runbook.py",
-    "tests/artifact/test_interrupted.py",
+    *("moto", "tests/integration/test_backend_faults.py", "deploy", "dashboard"),
+    *("tests/artifact/test_events.py", "tests/integration/test_aws_faults.py", "mariadb"),
+    *("tests/reliability/test_faults.py", "tests/integration/test_deadline.py"),
+    *("tests/local/test_runbook.py", "tests/local/test_demo.py", "tests/performance/test_bench.py"),
 )
 """The longest, the longest first: what starts last must be short, or one process ends after the others."""
 
