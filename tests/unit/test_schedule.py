@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.schedule import FIRST, by_length, unit
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,11 @@ from tests.support.schedule import FIRST, by_length, unit
 )
 def test_a_test_runs_beside_those_that_share_its_servers(nodeid: str, name: str) -> None:
     assert unit(nodeid) == name
+
+
+@pytest.mark.parametrize("name", [name for name in FIRST if "/" in name])
+def test_a_file_that_is_named_is_there(name: str) -> None:
+    assert (ROOT / name).exists()
 
 
 def test_what_takes_long_is_started_first(request: pytest.FixtureRequest) -> None:
