@@ -25,6 +25,8 @@ REGION = "us-east-1"
 TABLE = "spot-cleanup-idempotency"
 PARAMETER = "/spot-optimizer/client-token"
 MANAGED = {"ManagedBy": "SpotOptimizer"}
+IMAGE = "ami-12c6146b"
+"""One of those that moto begins with (`moto/ec2/resources/amis.json`); to ask it for them takes a second."""
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -42,17 +44,13 @@ class Stack:
     client: Credentials
     agent_id: str
     region: str = REGION
+    image: str = IMAGE
 
     @cached_property
     def ec2(self) -> EC2Client:
         """EC2 as the operator sees it."""
         client: EC2Client = self.aws("ec2")
         return client
-
-    @cached_property
-    def image(self) -> str:
-        """Any image that instances can be launched from; moto takes a second to list them."""
-        return self.ec2.describe_images(Owners=["amazon"], MaxResults=5)["Images"][0]["ImageId"]
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of any AWS service of the stack."""

@@ -11,10 +11,10 @@ from backend.client import OperatorClient
 from backend.server import run_backend
 from handler.termination import lambda_handler
 from local.invoke import invoke
-from local.stack import CREDENTIALS, MANAGED
+from local.stack import CREDENTIALS, IMAGE, MANAGED
 from tests.deploy.conftest import Deployed
 
-pytestmark = [pytest.mark.artifact, pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.artifact
 
 ENVIRONMENT = "eu-west-1"
 """The one with several agents."""
@@ -29,7 +29,7 @@ def events(of: Deployed) -> list[dict[str, Any]]:
 def launch(of: Deployed, count: int) -> list[str]:
     tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
     started = of.client("ec2").run_instances(
-        ImageId="ami-12c6146b",  # moto asks no more of it
+        ImageId=IMAGE,
         InstanceType="c5.large",
         MinCount=count,
         MaxCount=count,

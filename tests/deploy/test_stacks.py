@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.conftest import IGNORED, Deployed
 from tests.template.stack import ROOT
 
-pytestmark = [pytest.mark.artifact, pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.artifact
 
 
 def test_every_stack_is_complete(one: Deployed) -> None:
