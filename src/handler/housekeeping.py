@@ -24,7 +24,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, o
     """Do one run, and return its counts; in a dry run the plan as well.
 
     Args:
-        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`.
+        event: what invoked the function; `dry_run` in it makes the run dry.
         context: Lambda's own.
 
     Raises:
@@ -33,7 +33,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, o
         HousekeepingError: the account's images could not be listed.
     """
     try:
-        settings = Settings.read(os.environ, event)
+        settings = Settings.read(os.environ, event, doctor_allowed=False)
         logger.append_keys(agent_id=settings.agent_id)
         return run(settings, context)
     except Exception as error:

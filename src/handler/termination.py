@@ -23,8 +23,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Do one run, and return its counts (contract section 2).
 
     Args:
-        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`, and `doctor`
-            has everything examined instead of a run.
+        event: what invoked the function; `agent_id` in it is the one of `AGENT_ID`'s that this run
+            is for, `dry_run` makes it dry, and `doctor` has everything examined instead.
         context: Lambda's own.
 
     Raises:
@@ -46,7 +46,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _asks_for_the_doctor(event: object) -> bool:
-    return isinstance(event, dict) and bool(event.get("doctor"))
+    return isinstance(event, dict) and event.get("doctor") is True
 
 
 def run(settings: Settings, context: LambdaContext) -> dict[str, int | bool]:

@@ -155,7 +155,9 @@ class Environment:
 def _backend(environment: Environment, deadline: Deadline) -> BackendApi:
     settings = environment.settings
     token = ClientToken(
-        settings.client_token, settings.token_parameter, lambda: environment.token_provider
+        settings.client_token,
+        settings.token_parameter(settings.agent_id),
+        lambda: environment.token_provider,
     )
     return BackendApi(environment.session, settings.server_url, settings.agent_id, token, deadline)
 

@@ -125,33 +125,74 @@ def test_only_success_acknowledges(answer: Any) -> None:
 
 
 TEXT = st.text(st.characters(exclude_characters="\x00"), max_size=40) | st.sampled_from(
-    ["", "true", "0", "1", "500", "a=b", "a=b,a=c", "https://h", "http://127.0.0.1", "ignore", "x"]
+    [
+        *("", "true", "0", "1", "500", "a=b", "a=b,a=c", "ignore", "x", "a, b=c"),
+        *("https://h", "http://127.0.0.1", "HTTP://[::1]:80/a/", "https://.."),
+    ]
 )
 ENVIRONMENT = st.dictionaries(
     st.sampled_from([*sorted(ENVIRONMENT_VARIABLES), "AWS_DEFAULT_REGION", "OTHER"]), TEXT
 )
-EVENT = JSON | st.fixed_dictionaries({}, optional={"agent_id": JSON, "time": JSON})
+EVENT = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "agent_id": JSON | st.just("agent-1"),
+        "dry_run": JSON,
+        "doctor": JSON,
+        "time": JSON,
+        "detail": JSON,
+    },
+)
 GOOD = {
     "AWS_REGION": "us-east-1",
     "AGENT_ID": "agent-1",
     "SERVER_URL": "https://backend.example",
+    "CLIENT_TOKEN_PARAMETER": "/spot/{agent_id}/token",
     "IDEMPOTENCY_TABLE": "reports",
 }
+A_URL = re.compile(r"https://[^/]+(/.*)?|http://(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/.*)?")
 
 
-@given(ENVIRONMENT, EVENT)
+@given(st.sampled_from([{}, GOOD]), ENVIRONMENT, EVENT)
 def test_any_environment_and_event_are_settings_or_a_settings_error(
-    environment: dict[str, str], event: Any
+    good: dict[str, str], more: dict[str, str], event: Any
 ) -> None:
     try:
-        settings = Settings.read(environment, event)
+        settings = Settings.read(good | more, event)
     except SettingsError as error:
         assert str(error)  # noqa: PT017 - either will do
         return
-    assert settings.agent_id
-    assert settings.server_url.startswith(("https://", "http://", "HTTPS://", "Http://"))
-    assert settings.client_token or settings.token_parameter
-    assert 1 <= settings.max_fleet_percent <= 100
+    assert set(settings.acting) <= set(settings.agents)
+    assert settings.acting
+    assert A_URL.fullmatch(settings.server_url)
+    assert not settings.server_url.endswith("/")
+    assert settings.client_token or settings.token_parameter(settings.agent_id)
+    assert settings.dry_run or event.get("dry_run") is not True
+    assert settings.doctor == (event.get("doctor") is True)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ENVIRONMENT_VARIABLES - {"CLIENT_TOKEN"})), TEXT))
+def test_an_error_names_what_is_bad_by_itself_and_nothing_else(more: dict[str, str]) -> None:
+    def fault(environment: dict[str, str]) -> str:
+        try:
+            Settings.read(environment, {})
+        except SettingsError as error:
+            return str(error)
+        return ""
+
+    alone = [name for name, text in more.items() if fault(GOOD | {name: text})]
+    said = fault(GOOD | more)
+    assert said.startswith(f"{len(alone)} bad variable(s) in the environment: ") == bool(alone)
+    assert all(f"{name}: " in said for name in alone)
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9._-]{1,9}", fullmatch=True), min_size=1, unique=True))
+def test_agents_are_read_as_they_are_written(ids: list[str]) -> None:
+    text = ",".join(f"{one}={one}=x" if n % 2 else one for n, one in enumerate(ids))
+    agents = Settings.read(GOOD | {"AGENT_ID": text}, {}).agents
+    assert [agent.agent_id for agent in agents] == ids
+    assert [agent.logical_id for agent in agents[1::2]] == [f"{one}=x" for one in ids[1::2]]
+    assert not any(agent.logical_id for agent in agents[::2])
 
 
 @given(ENVIRONMENT, st.sampled_from(["CLIENT_TOKEN", "SERVER_URL"]), st.text(max_size=10))

@@ -16,7 +16,7 @@ from handler.doctor.wiring import (
     DoctorSurroundings,
     surroundings_without_settings,
 )
-from handler.settings import Settings, SettingsError, schedule_of
+from handler.settings import EventError, Settings, SettingsError
 from handler.telemetry import logger
 from handler.wiring import environment
 
@@ -36,13 +36,16 @@ def examine(
     """Examine everything that a run depends on; terminate, report and change nothing.
 
     Args:
-        event: what invoked the function; `agent_id` in it stands in for `AGENT_ID`.
+        event: what invoked the function; `agent_id` in it is one of `AGENT_ID`'s.
         context: Lambda's own.
         policy: how a run reads its policy from the settings.
         limits: how a run reads its limits.
 
     Returns:
         `healthy`, `checks` (check, status, found, cause, cure), and `text`: the same for people.
+
+    Raises:
+        EventError: the event holds what is not known.
     """
 
     def left() -> float:
@@ -54,8 +57,10 @@ def examine(
     doctor = Doctor(Deadline(left), clock, time.sleep)
     try:
         settings = Settings.read(os.environ, event)
+    except EventError:
+        raise
     except SettingsError as error:
-        schedule = _schedule_of(event, os.environ)
+        schedule = _schedule_of(os.environ)
         surroundings = _surroundings(context.function_name, os.environ)
         return _told(doctor.examine_without_settings(str(error), surroundings, schedule))
     outside = DoctorOutside(
@@ -65,7 +70,7 @@ def examine(
         patient=f"spot-cleanup, agent {settings.agent_id} in {settings.region}",
         policy=policy(settings),
         limits=limits(settings),
-        token_parameter=settings.token_parameter,
+        token_parameter=settings.token_parameter(settings.agent_id),
         token_given=settings.client_token is not None,
         table=settings.idempotency_table,
         schedule_name=settings.schedule_name,
@@ -79,15 +84,10 @@ def _surroundings(function_name: str, variables: Mapping[str, str]) -> DoctorSur
     return surroundings_without_settings(region, function_name) if region else None
 
 
-def _schedule_of(event: Mapping[str, object], variables: Mapping[str, str]) -> str | None:
-    """The schedule's name, if what it is made of is good by itself."""
-    agent_id, pattern = (
-        event.get("agent_id", variables.get("AGENT_ID")),
-        variables.get("SCHEDULE_NAME", ""),
-    )
-    if pattern.count("/") != 1 or not isinstance(agent_id, str) or not agent_id:
-        return None
-    return schedule_of(pattern, agent_id)
+def _schedule_of(variables: Mapping[str, str]) -> str | None:
+    """The schedule's name, if it is good by itself."""
+    name = variables.get("SCHEDULE_NAME", "")
+    return name if name.count("/") == 1 else None
 
 
 def _told(diagnosis: Diagnosis) -> dict[str, object]:

@@ -109,7 +109,9 @@ class DoctorOutside(DoctorSurroundings):
     def _token(self) -> ClientToken:
         """What the environment has kept is passed over: SSM may have another by now, or none."""
         settings = self.environment.settings
-        return ClientToken(settings.client_token, settings.token_parameter, self._provider)
+        return ClientToken(
+            settings.client_token, settings.token_parameter(settings.agent_id), self._provider
+        )
 
     def _provider(self) -> SSMProvider:
         from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -117,6 +119,15 @@ class DoctorOutside(DoctorSurroundings):
         return SSMProvider(boto3_client=self.environment.client("ssm", read_timeout=READ_TIMEOUT))
 
 
+_UNUSED = {
+    "AGENT_ID": "-",
+    "SERVER_URL": "https://unused",
+    "CLIENT_TOKEN": "-",
+    "IDEMPOTENCY_TABLE": "-",
+}
+
+
 def surroundings_without_settings(region: str, function_name: str) -> DoctorSurroundings:
     """What can be examined where the settings are bad: the region is all that the clients need."""
-    return DoctorSurroundings(Environment(Settings.model_construct(region=region)), function_name)
+    settings = Settings.read({**_UNUSED, "AWS_REGION": region}, {})
+    return DoctorSurroundings(Environment(settings), function_name)

@@ -16,6 +16,21 @@ REPLICA = "replica_terminated"
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """One of `AGENT_ID`'s; `logical_id` is its machines' tag `LogicalAgentId`, where it is known."""
+
+    agent_id: str
+    logical_id: str | None = None
+
+
+class UntaggedReplicas(StrEnum):
+    """What happens to replicas that bear the polling worker's tags alone (`UNTAGGED_REPLICAS`)."""
+
+    REFUSE = "refuse"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """One valid entry of the backend's list.
 
