@@ -36,9 +36,9 @@ def add_image(stack: Stack, name: str, instance: str, *, age_days: float) -> str
     """
     tags = [{"Key": k, "Value": v} for k, v in {**MANAGED, "SourceInstance": SOURCE}.items()]
     specification: Any = [{"ResourceType": "image", "Tags": tags}]
-    image = stack.ec2.create_image(
-        InstanceId=instance, Name=name, TagSpecifications=specification
-    )["ImageId"]
+    image = stack.ec2.create_image(InstanceId=instance, Name=name, TagSpecifications=specification)[
+        "ImageId"
+    ]
     moto: Any = ec2_backends[ACCOUNT][stack.region]
     moto.amis[image].creation_date = utcnow() - timedelta(days=age_days)
     return image

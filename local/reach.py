@@ -68,14 +68,14 @@ def relayed(address: str, ports: Sequence[int]) -> Iterator[bool]:
 
 
 async def _listen(address: str, ports: Sequence[int]) -> list[asyncio.Server]:
-    servers: list[asyncio.Server] = []
-    try:
-        for port in ports:
-            servers.append(await asyncio.start_server(_passing_on_to(port), address, port))
-    except OSError:
-        for server in servers:
-            server.close()
-        raise
+    begun = [asyncio.start_server(_passing_on_to(port), address, port) for port in ports]
+    made = await asyncio.gather(*begun, return_exceptions=True)
+    servers = [one for one in made if isinstance(one, asyncio.Server)]
+    for failure in made:
+        if isinstance(failure, BaseException):
+            for server in servers:
+                server.close()
+            raise failure
     return servers
 
 

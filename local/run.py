@@ -38,7 +38,9 @@ def main() -> int:
     """Parse the command line; 1 if there is no stack or the run fails, 2 if the event cannot be read."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("event", type=Path, help="a file of events/, or one of your own")
-    parser.add_argument("--function", choices=sorted(HANDLERS), help="default: the one that the event is for")
+    parser.add_argument(
+        "--function", choices=sorted(HANDLERS), help="default: the one that the event is for"
+    )
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
     try:

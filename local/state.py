@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,5 +66,7 @@ def running_variables() -> Mapping[str, str] | None:
 
 def _empty() -> None:
     for path in FOLDER.iterdir():
-        if path.is_file() and path != LOCK:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != LOCK:
             path.unlink(missing_ok=True)

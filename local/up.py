@@ -90,7 +90,10 @@ def explain_sam(console: Console, configuration: Path, listens: list[str]) -> No
     console.print("\n[bold]Run a function in Lambda's container[/] (needs Docker)")
     say(console, "  Everything in it is local: the credentials are made up, AWS is this stack.")
     if listens:
-        say(console, f"  Containers reach the stack through {', '.join(listens)}, and nobody else does.")
+        say(
+            console,
+            f"  Containers reach the stack through {', '.join(listens)}, and nobody else does.",
+        )
     else:
         say(
             console,

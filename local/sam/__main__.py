@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from local.endings import end_tidily
 from local.sam.base_image import BaseImageError
 from local.sam.build import build
 from local.sam.engine import Engine, NoEngineError, any_engine
@@ -23,10 +24,15 @@ def beside(engine: Engine, module: str, arguments: list[str]) -> int:
         return running.wait()
     except KeyboardInterrupt:
         return running.wait()  # it has had the signal as well, and ends first
+    finally:
+        if running.poll() is None:
+            running.terminate()
+            running.wait()
 
 
 def run(module: str, arguments: list[str]) -> int:
     """Build, then run the module beside an engine; 1 where one is lacking."""
+    end_tidily()
     if build():
         return 1
     try:
@@ -36,6 +42,8 @@ def run(module: str, arguments: list[str]) -> int:
     except (NoEngineError, BaseImageError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

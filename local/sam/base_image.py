@@ -59,7 +59,7 @@ def base_image() -> Path:
     Raises:
         BaseImageError: this Python is no 3.13, or a program is lacking.
     """
-    if sys.version_info[:2] != (3, 13):
+    if platform.python_version_tuple()[:2] != ("3", "13"):
         raise BaseImageError(f"needs Python 3.13 in .venv, and it is {platform.python_version()}")
     made = CACHE / f"base-{_key()}.tar"
     if not made.exists():

@@ -22,11 +22,18 @@ def build() -> int:
     # SAM looks for python3.13, and the layer's makefile for uv, on the PATH.
     path = os.pathsep.join([str(SAM.parent), os.environ.get("PATH", "")])
     done = subprocess.run(
-        [str(SAM), "build", "--cached", "--parallel", "--cache-dir", str(ROOT / "build/sam-cache")]
-        + ["--template-file", str(ROOT / "template.yaml"), "--build-dir", str(ROOT / BUILT)]
-        + ["--parameter-overrides", f"Architecture={ARCHITECTURE}"],
+        [
+            *(str(SAM), "build", "--cached", "--parallel"),
+            *("--cache-dir", str(ROOT / "build" / "sam-cache")),
+            *("--template-file", str(ROOT / "template.yaml"), "--build-dir", str(ROOT / BUILT)),
+            *("--parameter-overrides", f"Architecture={ARCHITECTURE}"),
+        ],
         cwd=ROOT,
-        env={**sam_environment(os.environ), "PATH": path, "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1"},
+        env={
+            **sam_environment(os.environ),
+            "PATH": path,
+            "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -29,16 +29,24 @@ from docker.errors import DockerException  # type: ignore[import-untyped]
 
 from local.sam.base_image import NAME, TAG, VARIABLES, base_image
 
-PROGRAMS = ("dockerd", "iptables", "ip", "unshare", "nsenter", "setpriv")
+PROGRAMS = ("dockerd", "iptables", "ip", "unshare", "nsenter", "mount")
 PACKAGES = "docker.io iptables iproute2"
 STARTS_WITHIN = 60.0
 """Seconds."""
 UNREACHABLE = (DockerException, requests.RequestException, OSError)
 SCRIPT = """
+mount -t tmpfs tmpfs /run
+for place in etc opt; do
+  mkdir -p "$0/$place/upper" "$0/$place/work"
+  mount -t overlay overlay -o "lowerdir=/$place,upperdir=$0/$place/upper,workdir=$0/$place/work" "/$place"
+done
 ip link set lo up
 exec dockerd --data-root "$0/data" --exec-root "$0/exec" --pidfile "$0/docker.pid" --host "unix://$0/docker.sock" \
   --group root --cgroup-parent "$1" --storage-driver overlay2 --ip6tables=false
 """
+"""What the engine and containerd write outside their own folders (/run/containerd, /etc/docker/key.json,
+/opt/containerd) stays in the namespace as well. The relative control group keeps containers within this process'
+own limits."""
 
 
 class NoEngineError(Exception):
@@ -114,8 +122,10 @@ def own_engine() -> Iterator[Engine]:
         folder = Path(name)
         with (folder / "log").open("wb") as log:
             started = subprocess.Popen(
-                ["unshare", "-m", "-n", "-p", "--fork", "--kill-child", "--mount-proc"]
-                + ["sh", "-ec", SCRIPT, str(folder), group],
+                [
+                    *("unshare", "-m", "-n", "-p", "--fork", "--kill-child", "--mount-proc"),
+                    *("sh", "-ec", SCRIPT, str(folder), group),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -181,9 +191,7 @@ def _load(archive: Path, base_url: str) -> None:
     with contextlib.closing(docker.DockerClient(base_url=base_url, timeout=120)) as there:
         changes = [f"ENV {name}={value}" for name, value in VARIABLES.items()]
         changes.append("WORKDIR /var/task")
-        there.api.import_image_from_file(
-            str(archive), repository=NAME, tag=TAG, changes=changes
-        )
+        there.api.import_image_from_file(str(archive), repository=NAME, tag=TAG, changes=changes)
 
 
 def _remove_groups(name: str) -> None:

@@ -32,8 +32,11 @@ def container_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def parameter_overrides(agent_ids: str) -> list[str]:
-    """The template's parameters for a local run; whatever has to do with the stack stands in the container's
-    variables, and what these do not name must not reach anybody."""
+    """The template's parameters for a local run.
+
+    Whatever has to do with the stack stands in the container's variables; what these did not name would
+    reach nobody.
+    """
     return [
         f"Architecture={ARCHITECTURE}",
         f"AgentId={agent_ids}",
@@ -54,6 +57,8 @@ def write(folder: Path, variables: Mapping[str, str]) -> Path:
         "debug_port": free_port(),
         "add_host": f"{HOST}:host-gateway",
         "region": variables["AWS_REGION"],
+        "language_extensions": True,
+        "layer_cache_basedir": str(folder / "layers"),
         # It is pulled all the same where it is not there.
         "skip_pull_image": True,
     }
@@ -77,7 +82,7 @@ def free_port() -> int:
 
 def sam_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment that SAM itself runs in: it passes its own credentials on to the container."""
-    kept = {name: value for name, value in inherited.items() if not name.startswith("AWS_")}
+    kept = {name: v for name, v in inherited.items() if not name.startswith(("AWS_", "SAM_CLI_"))}
     return {**kept, **CREDENTIALS, "SAM_CLI_TELEMETRY": "0"}
 
 

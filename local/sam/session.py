@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,9 +22,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from local.endings import end_tidily
 from local.events import EVENTS, HOUSEKEEPING, TERMINATION, files, functions_for, read
 from local.sam import commands
 from local.sam import files as sam_files
+from local.sam.credentials import watching
 from local.sam.scene import Scene, States
 from local.sam.service import Service, start_lambda
 from local.stack import Stack, run_stack
@@ -40,6 +42,7 @@ class Record:
     event: str
     function: str
     by: str
+    credentials: list[str]
     returned: dict[str, Any]
     before: States
     after: States
@@ -72,9 +75,9 @@ def play(stack: Stack, folder: Path) -> Iterator[Record]:
     """Invoke with each event in turn, each with something to do."""
     configuration = sam_files.write(folder, stack.environment())
     scene = Scene(stack)
-    for function, event in PASTED.items():
+    for function, name in PASTED.items():
         yield _one(
-            scene, EVENTS / event, function, "invoke", lambda e, f: paste(configuration, e, f)
+            scene, EVENTS / name, function, "invoke", lambda e, f: paste(configuration, e, f)
         )
     with ExitStack() as opened:
         services: dict[str, Service] = {}
@@ -84,13 +87,21 @@ def play(stack: Stack, folder: Path) -> Iterator[Record]:
             for function in functions_for(event):
                 if event.name != PASTED[function]:
                     yield _one(
-                        scene, event, function, "start-lambda", lambda e, f: services[f].invoke(read(e))
+                        scene,
+                        event,
+                        function,
+                        "start-lambda",
+                        lambda e, f: services[f].invoke(read(e)),
                     )
 
 
 def paste(configuration: Path, event: Path, function: str) -> dict[str, Any]:
     """Run the printed command in a shell whose credentials must not be used; what the function returned."""
-    shell = {**os.environ, "AWS_ACCESS_KEY_ID": "THE-SHELL-S", "AWS_SECRET_ACCESS_KEY": "THE-SHELL-S"}
+    shell = {
+        **sam_files.sam_environment(os.environ),
+        "AWS_ACCESS_KEY_ID": "THE-SHELL-S",
+        "AWS_SECRET_ACCESS_KEY": "THE-SHELL-S",
+    }
     done = subprocess.run(
         ["bash", "-c", commands.invocation(configuration, event, function)],
         cwd=sam_files.ROOT,
@@ -107,11 +118,19 @@ def paste(configuration: Path, event: Path, function: str) -> dict[str, Any]:
     return returned
 
 
-def _one(scene: Scene, event: Path, function: str, by: str, invoke: Any) -> Record:  # noqa: ANN401
+def _one(
+    scene: Scene,
+    event: Path,
+    function: str,
+    by: str,
+    invoke: Callable[[Path, str], dict[str, Any]],
+) -> Record:
     scene.prepare(function)
     before = scene.states(function)
-    returned = invoke(event, function)
-    return Record(event.name, function, by, returned, before, scene.states(function))
+    with watching() as credentials:
+        returned = invoke(event, function)
+    after = scene.states(function)
+    return Record(event.name, function, by, sorted(credentials), returned, before, after)
 
 
 def show(console: Console, records: list[Record]) -> None:
@@ -120,7 +139,12 @@ def show(console: Console, records: list[Record]) -> None:
     for record in records:
         style = "red" if record.failed else None
         table.add_row(
-            record.event, record.function, record.by, record.answer(), record.what_changed(), style=style
+            record.event,
+            record.function,
+            record.by,
+            record.answer(),
+            record.what_changed(),
+            style=style,
         )
     console.print(table)
 
@@ -132,6 +156,7 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "150")))
     records: list[Record] = []
+    end_tidily()
     with (
         tempfile.TemporaryDirectory(prefix="spot-sam-") as folder,
         run_stack(agent_id=AGENT) as stack,
@@ -139,7 +164,9 @@ def main() -> int:
     ):
         began = time.monotonic()
         for record in play(stack, Path(folder)):
-            console.print(f"[dim]{time.monotonic() - began:6.1f} s  {record.event} → {record.function}[/]")
+            console.print(
+                f"[dim]{time.monotonic() - began:6.1f} s  {record.event} → {record.function}[/]"
+            )
             records.append(record)
     show(console, records)
     if arguments.records:
@@ -148,4 +175,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
