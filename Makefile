@@ -55,12 +55,24 @@ demo: setup ## Play the three acceptance scenarios on embedded parts
 	@PYTHONPATH=src python -m local.demo
 
 .PHONY: local
-local: setup ## Start the embedded stack and leave it up; prints how to invoke the function on it
-	@PYTHONPATH=src python -m local.up
+local: setup ## Start the embedded stack and leave it up; prints how to invoke the functions on it
+	@PYTHONPATH=src python -m local.up $(if $(LISTEN),--listen $(LISTEN)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) $(if $(BACKEND_PORT),--backend-port $(BACKEND_PORT))
 
 .PHONY: invoke
-invoke: setup ## Invoke the function on the stack that `make local` started (EVENT=events/...)
-	@PYTHONPATH=src python -m local.up --invoke $(EVENT)
+invoke: setup ## Invoke a function on the stack that `make local` started (EVENT=events/..., FUNCTION=...)
+	@PYTHONPATH=src python -m local.run $(EVENT) $(if $(FUNCTION),--function $(FUNCTION))
+
+.PHONY: sam-build
+sam-build: setup ## Build for `sam local` on this machine, beside what `make deploy` builds
+	@PYTHONPATH=src python -m local.sam.build
+
+.PHONY: sam-local
+sam-local: setup ## Invoke each sample event in Lambda's container, beside a stack of its own; shows what changed
+	@PYTHONPATH=src python -m local.sam
+
+.PHONY: sam-memory
+sam-memory: setup ## Measure in Lambda's container, at the template's memory limits; writes docs/performance/memory.json
+	@PYTHONPATH=src python -m local.sam.memory
 
 .PHONY: doctor
 doctor: setup ## Examine the function on that stack, or on one of its own: what keeps it from working
