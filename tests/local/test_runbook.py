@@ -31,18 +31,21 @@ NEEDED = (
     "Makefile", "src", "local", "backend", "events", ".venv", "requirements-dev.txt",
     ".python-version",
 )  # fmt: skip
-TEMPLATE = (ROOT / "template.yaml").read_text()
+TEMPLATE = "".join((ROOT / f"{name}.yaml").read_text() for name in ("template", "monitoring"))
 ALARMS = re.findall(
     r"^  (\w+):\n    Type: AWS::CloudWatch::(?:Composite)?Alarm$", TEMPLATE, re.MULTILINE
 )
 CLI = {"query", "output", "cli-input-json", "cli-binary-format"}
 """Options of the AWS command line itself."""
 AWS_WORDS = {
+    "AccessDenied",
     "CreateTags",
     "DeleteOnTermination",
     "DeleteTags",
     "DoNotTerminate",
+    "LogicalAgentId",
     "ManagedBy",
+    "RequestLimitExceeded",
     "StateReason",
     "StateTransitionReason",
     "TerminateInstances",

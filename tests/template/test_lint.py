@@ -12,7 +12,7 @@ from tests.template.stack import ROOT, transformed
 # Lint does not run SAM's transform, and the transform does not lint.
 CHECKS = [
     ["sam", "validate", "--lint"],
-    ["cfn-lint", "--non-zero-exit-code", "informational", "template.yaml"],
+    ["cfn-lint", "--non-zero-exit-code", "informational", "template.yaml", "monitoring.yaml"],
 ]
 
 
