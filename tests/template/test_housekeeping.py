@@ -38,6 +38,8 @@ OTHER_PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden-ami"
 LOOKS = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLaunchConfigurations",
+    "ec2:DescribeFastSnapshotRestores",
+    "ec2:DescribeFleets",
     "ec2:DescribeImageAttribute",
     "ec2:DescribeImageReferences",
     "ec2:DescribeImages",
@@ -45,14 +47,16 @@ LOOKS = [
     "ec2:DescribeLaunchTemplates",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeLockedSnapshots",
+    "ec2:DescribeSnapshotAttribute",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeSpotFleetRequests",
     "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeVolumes",
     "imagebuilder:ListImageRecipes",
     "rbin:ListRules",
     "ssm:DescribeParameters",
 ]
-RESOURCES = {"ec2:DescribeImageAttribute": IMAGE}
+RESOURCES = {"ec2:DescribeImageAttribute": IMAGE, "ec2:DescribeSnapshotAttribute": SNAPSHOT}
 """Of the looks that know some."""
 ALLOWED = [
     *(Request(action, RESOURCES.get(action, "*"), HERE) for action in LOOKS),
@@ -62,7 +66,7 @@ ALLOWED = [
     Request("ssm:GetParameters", PUBLIC, HERE),
     Request("ssm:GetParameter", PARAMETER, HERE),
     Request("dynamodb:GetItem", TABLE, item(OUTBOX)),
-    Request("dynamodb:PutItem", TABLE, item("housekeeping#agent-1")),
+    Request("dynamodb:PutItem", TABLE, item(OUTBOX)),
     Request("dynamodb:DeleteItem", TABLE, item(OUTBOX)),
     Request("logs:PutLogEvents", LOG_STREAM, HERE),
     Request("sqs:SendMessage", FAILED_RUNS, HERE),

@@ -132,7 +132,6 @@ DENIED = [
     Request("dynamodb:GetItem", TABLE + "2", item(REPORTED)),
     # housekeeping's items, and a call that names none
     Request("dynamodb:GetItem", TABLE, item("cleanup-reports#agent-1")),
-    Request("dynamodb:PutItem", TABLE, item("housekeeping#agent-1")),
     Request("dynamodb:BatchWriteItem", TABLE, item(REPORTED, "cleanup-reports#agent-1")),
     Request("dynamodb:PutItem", TABLE, HERE),
     Request("logs:CreateLogGroup", STACK.arn("TerminationLogGroup"), HERE),
