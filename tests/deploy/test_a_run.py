@@ -12,6 +12,8 @@ from handler.termination import lambda_handler
 from local.invoke import invoke
 from local.stack import CREDENTIALS, MANAGED
 from tests.deploy.conftest import Deployed
+from tests.support.iam import Request, is_allowed
+from tests.template.test_roles import HERE
 
 pytestmark = [pytest.mark.artifact, pytest.mark.xdist_group("deploy")]
 
@@ -65,4 +67,10 @@ def test_the_schedule_s_event_terminates_what_the_agents_are_told_to(
     assert done.returned["terminated"] == 1
     assert (state(of, doomed), state(of, spared)) == ("terminated", "running")
     table = of.physical("IdempotencyTable")
-    assert of.client("dynamodb").scan(TableName=table)["Count"] > 0
+    items = of.client("dynamodb").scan(TableName=table)["Items"]
+    assert items
+    for item in items:
+        # What the run wrote is what the role lets it write.
+        key = {**HERE, "dynamodb:LeadingKeys": [item["id"]["S"]]}
+        request = Request("dynamodb:PutItem", of.stack.arn("IdempotencyTable"), key)
+        assert is_allowed(of.stack.policies("TerminationRole"), request)

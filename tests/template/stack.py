@@ -40,11 +40,15 @@ ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:{place}:table/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
     "AWS::Lambda::Function": "lambda:{place}:function:{name}",
+    "AWS::Lambda::LayerVersion": "lambda:{place}:layer:{name}:1",
     # A log group's ARN ends so, and thereby covers its streams.
     "AWS::Logs::LogGroup": "logs:{place}:log-group:{name}:*",
+    "AWS::SNS::Topic": "sns:{place}:{name}",
     "AWS::SQS::Queue": "sqs:{place}:{name}",
     "AWS::Scheduler::ScheduleGroup": "scheduler:{place}:schedule-group/{name}",
 }
+KNOWN_BY_ARN = {"AWS::Lambda::LayerVersion", "AWS::SNS::Topic"}
+"""Kinds whose `!Ref` is the ARN."""
 
 
 class BadParameterError(Exception):
@@ -278,7 +282,10 @@ class Stack:
         }
         if name in pseudo:
             return pseudo[name]
-        return self.parameters[name] if name in self.parameters else self._resource(name)
+        if name in self.parameters:
+            return self.parameters[name]
+        kind = self.template["Resources"].get(name, {}).get("Type")
+        return self.arn(name) if kind in KNOWN_BY_ARN else self._resource(name)
 
     def _resource(self, logical_id: str) -> str:
         if logical_id not in self.template["Resources"]:

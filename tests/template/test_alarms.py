@@ -66,7 +66,7 @@ def test_outputs_and_parameters_that_a_description_names_exist(alarm: str) -> No
 @pytest.mark.parametrize("alarm", ALARMS + COMPOSITES)
 def test_only_a_cause_and_what_no_cause_explains_notify(alarm: str) -> None:
     ours, theirs = Stack.of(), Stack.of(AlarmTopicArn=TOPIC)
-    for stack, topic in ((ours, "spot-cleanup-AlarmTopic"), (theirs, TOPIC)):
+    for stack, topic in ((ours, ours.arn("AlarmTopic")), (theirs, TOPIC)):
         found = stack.properties(alarm)
         told = [topic] if alarm in LOUD else None
         assert found.get("AlarmActions") == found.get("OKActions") == told
@@ -82,7 +82,7 @@ def test_an_address_is_subscribed_to_it() -> None:
     assert not Stack.of().of_type("AWS::SNS::Subscription")
     subscription = Stack.of(AlarmEmail="ops@example.com").one("AWS::SNS::Subscription")
     assert subscription == {
-        "TopicArn": "spot-cleanup-AlarmTopic",
+        "TopicArn": Stack.of().arn("AlarmTopic"),
         "Protocol": "email",
         "Endpoint": "ops@example.com",
     }
