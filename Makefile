@@ -10,12 +10,13 @@ export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON_CODE := src backend local tests benchmarks tools
-REGION ?= default
+REGION ?=
+AGENT ?=
 EVENT ?= events/schedule.json
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## ---- set-up -------------------------------------------------------------------------------------
 
@@ -120,34 +121,34 @@ format: setup ## Format, and mend what ruff can
 
 ## ---- build and deploy ----------------------------------------------------------------------------
 
-# SAM reads Fn::ForEach only when it is told so; a template that is not beside samconfig.toml needs this.
-export SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS := 1
-# Something of an environment of samconfig.toml, as `p`. The dry run's stack runs beside the real one: it has
-# another name, notifies nobody, and keeps its metrics to itself.
-configured = $$(python -c "import tomllib; p = tomllib.load(open('samconfig.toml', 'rb'))['$(REGION)']['global']['parameters']; print($(1))")
-DRY_STACK = $(call configured,p['stack_name'].removesuffix('-dry-run') + '-dry-run')
-DRY_PARAMETERS = $(call configured,*(o for o in p['parameter_overrides'] if o.split('=')[0] not in ('DryRun', 'PowertoolsServiceName', 'AlarmEmail', 'AlarmTopicArn')))
-
+# REGION names a block of samconfig.toml; without it the known ones are listed.
 .PHONY: validate
-validate: setup ## Lint the template
-	@sam validate --lint
+validate: setup ## Lint the templates
+	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
 
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
 
+.PHONY: token
+token: setup ## Put the client token into SSM, read from the keyboard (REGION=us-east-1 AGENT=agent-1)
+	@python -m tools.stacks token "$(REGION)" --agent "$(AGENT)"
+
 .PHONY: deploy
-deploy: setup ## Build and deploy an environment of samconfig.toml (REGION=us-east-1; default: a dry run)
-	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION)
+deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
+	@python -m tools.stacks deploy "$(REGION)"
 
 .PHONY: dry-run
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
-	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION) --stack-name $(DRY_STACK) --s3-prefix $(DRY_STACK) \
-	  --parameter-overrides $(DRY_PARAMETERS) DryRun=true PowertoolsServiceName=$(DRY_STACK)
+	@python -m tools.stacks dry-run "$(REGION)"
 
 .PHONY: destroy
-destroy: setup ## Delete an environment's stack, once you have confirmed; its log stays (REGION=us-east-1)
-	@sam delete --config-env $(REGION)
+destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)
+	@python -m tools.stacks destroy "$(REGION)"
+
+.PHONY: stack-set-template
+stack-set-template: setup ## Build a template without transform and nested stack, for StackSets (BUCKET=...)
+	@python -m tools.stack_set "$(BUCKET)"
 
 .PHONY: clean
 clean: ## Remove everything that was made here
