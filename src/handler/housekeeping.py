@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from handler import redact
 from handler.aws.retry import Patience
 from handler.deadline import Deadline
 from handler.images.run import HousekeepingJob
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+@redact.guarded
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """Do one run, and return its counts; in a dry run the plan as well.
