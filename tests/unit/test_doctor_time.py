@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from handler.deadline import LateError
 
 from handler.aws import retry as patience
 from handler.aws.errors import AwsError, ErrorKind
+from handler.deadline import LateError
 from handler.doctor import backend, token
 from handler.doctor import dependencies as job
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Findings, Status
 from handler.instances.model import Listing
-from handler.deadline import LateError
 from tests.fakes.build import NOW, instance, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.dependencies import dependencies
