@@ -14,15 +14,36 @@ from typing import Any
 from hypothesis import strategies as st
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.backend.wire import read_listing
-from handler.instances.guard import GROUP_TAG, PEER_TAG, AsgMembers, MissingPolicy, Policy
-from handler.instances.model import REPLICA, ZOMBIE, Ending, Instance, Marked, State
+from handler.backend.errors import BackendError
+from handler.backend.wire import read_envelope
+from handler.instances.guard import (
+    GROUP_TAG,
+    PARENT_TAG,
+    REPLICA_TAGS,
+    AsgMembers,
+    MissingPolicy,
+    Policy,
+)
+from handler.instances.listing import read_list
+from handler.instances.model import (
+    REPLICA,
+    ZOMBIE,
+    Agent,
+    AgentList,
+    Ending,
+    Instance,
+    Marked,
+    State,
+    UntaggedReplicas,
+)
 from handler.instances.outcome import Summary
+from handler.instances.ownership import LOGICAL_ID_TAG
 from handler.instances.run import Limits
+from handler.instances.surroundings import FLEET_TAGS
 from tests.fakes.build import NOW, OURS, error, iid, limits, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet
-from tests.fakes.outside import FakeOutside
+from tests.fakes.outside import FakeDependencies
 from tests.fakes.run import run
 
 MOST = 9
@@ -34,23 +55,45 @@ INVALID: list[Any] = [
 ]  # fmt: skip
 
 
+AGENTS = (
+    (Agent("one"),),
+    (Agent("one", "shop"),),
+    (Agent("one"), Agent("two")),
+    (Agent("one", "shop"), Agent("two", "mail")),
+    (Agent("one", "shop"), Agent("two"), Agent("three", "default")),
+)
+
+
 @dataclass
 class World:
     """Everything that is given, and what it looked like before the run."""
 
     seed: int
-    outside: FakeOutside
+    outside: FakeDependencies
     rules: Policy
     bounds: Limits
-    raw: list[Any]
-    enabled: bool
+    raw: dict[Agent, list[Any]]
     before: dict[str, Instance] = field(default_factory=dict)
     standing: set[str] = field(default_factory=set)
 
     @property
-    def marked(self) -> dict[str, Marked]:
+    def lists(self) -> list[AgentList]:
+        """The lists that were to be had."""
+        return [one for one in self.outside.backend.lists.values() if isinstance(one, AgentList)]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything may be terminated at all."""
+        return self.bounds.auto_terminate_enabled and any(one.enabled for one in self.lists)
+
+    @property
+    def marked(self) -> dict[str, list[Marked]]:
         """The valid entries by id."""
-        return {one.instance_id: one for one in self.outside.the_backend.listing.marked}
+        found: dict[str, list[Marked]] = {}
+        for one in self.lists:
+            for entry in one.marked:
+                found.setdefault(entry.instance_id, []).append(entry)
+        return found
 
     def run(self) -> Summary:
         """Do one run."""
@@ -84,8 +127,14 @@ class Chance(Random):
             tags["DoNotTerminate"] = self.choice(["", "true"])
         if self.seldom():
             tags[GROUP_TAG] = "web"
-        if self.random() < 0.5:
-            tags[PEER_TAG] = self.choice(["shop", "mail", ""])
+        if self.random() < 0.6:
+            tags[LOGICAL_ID_TAG] = self.choice(["shop", "mail", "", "default", "stranger"])
+        if self.random() < 0.2:
+            tags |= dict.fromkeys(REPLICA_TAGS, iid(self.randrange(MOST)))
+        if self.seldom():
+            tags[PARENT_TAG] = self.choice([iid(self.randrange(MOST)), ""])
+        if self.seldom():
+            tags[self.choice(FLEET_TAGS)] = self.choice(["fleet-keeps", "fleet-once", "fleet-lost"])
         ending = self.choice([None, Ending(by_api=True, at=NOW), Ending(by_api=False)])
         return Instance(
             iid(number),
@@ -94,6 +143,7 @@ class Chance(Random):
             tags,
             ending if state.ended else None,
             f"sir-{number:08d}" if self.random() < 0.3 else None,
+            "eks.amazonaws.com" if self.seldom() else None,
         )
 
     def entry(self, number: int) -> dict[str, Any]:
@@ -123,15 +173,14 @@ class Chance(Random):
         self.shuffle(entries)
         return entries
 
-    def trouble(self, outside: FakeOutside) -> None:
+    def trouble(self, outside: FakeDependencies) -> None:
         """Each kind of trouble on its own, so that most runs meet one or two."""
         ids: list[tuple[object, str]] = [
             (outside.fleet, "protected"),
             (outside.fleet, "forbidden"),
             (outside.fleet, "silent"),
-            (outside.the_backend, "deaf_to"),
-            (outside.the_ledger, "acknowledged"),
-            (outside.the_ledger, "under_way"),
+            (outside.the_table, "under_way"),
+            (outside.the_table, "reported"),
         ]
         errors: list[tuple[object, str]] = [
             (outside.fleet, "size_error"),
@@ -145,7 +194,8 @@ class Chance(Random):
         for port, name in errors:
             if self.seldom():
                 setattr(port, name, self.error(ErrorKind.REFUSED, ErrorKind.FAULTY))
-        outside.the_ledger.down = self.seldom()
+        if self.seldom():
+            outside.backend.deaf_to = dict.fromkeys(self.some(), self.choice([None, 1]))
         self.answers(outside.fleet)
 
     def answers(self, fleet: FakeFleet) -> None:
@@ -166,6 +216,7 @@ class Chance(Random):
             missing_instance=self.choice(list(MissingPolicy)),
             asg_members=self.choice(list(AsgMembers)),
             require_running_peer=self.random() < 0.5,
+            untagged_replicas=self.choice(list(UntaggedReplicas)),
             confirm_termination=self.random() < 0.3,
             dry_run=self.seldom(),
         )
@@ -184,18 +235,30 @@ def world(seed: int, *, calm: bool = False, **rule: Any) -> World:
     fleet = FakeFleet(chance.instance(n) for n in range(MOST) if not chance.seldom())
     requests = [one.spot_request for one in fleet.instances.values() if one.spot_request]
     fleet.standing = {one for one in requests if not chance.seldom()}
-    outside = FakeOutside(fleet)
+    fleet.replacing = {"fleet-keeps": True, "fleet-once": False}
+    outside = FakeDependencies(fleet)
     outside.the_history.lived = chance.some(MOST)
     rules, bounds = replace(chance.policy(), **rule), chance.limits()
-    enabled = calm or not chance.seldom()
     if calm:
         bounds = limits()
     else:
         chance.trouble(outside)
-    raw = chance.listed()
-    body = json.dumps({"instances": raw, "auto_terminate_enabled": int(enabled)}).encode()
-    outside.the_backend.listing = read_listing(body)
-    return World(seed, outside, rules, bounds, raw, enabled and bounds.auto_terminate_enabled)
+    raw, lists = {}, {}
+    zombies = [one for one in chance.listed() if one is None or chance.random() < 0.9]
+    for agent in chance.choice(AGENTS):
+        entries = [one for one in zombies if chance.random() < 0.8] if chance.random() < 0.7 else []
+        raw[agent] = entries + chance.listed() if chance.random() < 0.5 else entries
+        enabled = calm or not chance.seldom()
+        body = json.dumps(
+            {"instances": raw[agent], "auto_terminate_enabled": int(enabled)}
+        ).encode()
+        lists[agent] = read_list(agent, read_envelope(body), NOW)
+    outside.lists(*lists.values())
+    if not calm and len(lists) > 1 and chance.seldom():
+        lost = chance.choice(list(lists))
+        outside.backend.lists[lost] = BackendError("HTTP 500", 500)
+        del raw[lost]
+    return World(seed, outside, rules, bounds, raw)
 
 
 def worlds(*, calm: bool = False, **rule: Any) -> st.SearchStrategy[World]:

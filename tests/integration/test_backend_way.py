@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
 from tests.integration.certificates import Authority
 from tests.integration.conftest import TOKEN
 from tests.integration.scripted import LIST, REPORT, Exchange, ScriptedBackend

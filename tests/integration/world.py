@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.client import Credentials, OperatorClient
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
 from handler.termination import lambda_handler
 from local.invoke import TIMEOUT, Invocation, invoke
 from tests.integration import checks

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.backend.errors import BackendError
 from handler.backend.wire import SHOWN, is_acknowledged, read_listing
 from handler.instances.guard import in_another_region
 from handler.instances.model import Listing
-from handler.instances.ports import BackendError
 from handler.settings import ENVIRONMENT_VARIABLES, Settings, SettingsError
 
 AN_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)

@@ -8,15 +8,10 @@ from dataclasses import replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from handler.instances.guard import (
-    GROUP_TAG,
-    PEER_TAG,
-    AsgMembers,
-    MissingPolicy,
-    in_another_region,
-)
-from handler.instances.model import REPLICA, ZOMBIE, State
+from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy, in_another_region
+from handler.instances.model import State
 from handler.instances.outcome import Outcome
+from handler.instances.ownership import LOGICAL_ID_TAG, logical_id
 from tests.fakes.build import REGION
 from tests.fakes.worlds import World, worlds
 
@@ -25,20 +20,52 @@ many = settings(max_examples=3 * settings().max_examples)
 
 @many
 @given(worlds())
-def test_every_entry_ends_in_exactly_one_outcome(world: World) -> None:
-    """Contract section 2: `listed` = the sum of the others."""
+def test_every_machine_ends_in_exactly_one_outcome(world: World) -> None:
+    """Contract section 2: `listed` = the sum of the others, however many agents list it."""
     answer = world.run().as_returned()
-    outcomes = world.outside.the_journal.outcomes()
+    outcomes = world.outside.journal.outcomes()
     assert set(outcomes) == set(world.marked)
     counted = Counter(outcome.key for outcome in outcomes.values())
-    counted["invalid"] = len(world.raw) - len(outcomes)
+    counted["invalid"] = sum(one.invalid + one.placeholders for one in world.lists)
     assert {key: answer[key] for key in (o.key for o in Outcome)} == {
         o.key: counted[o.key] for o in Outcome
     }
-    assert answer["listed"] == len(world.raw)
-    assert len(world.outside.the_journal.invalid_entries) == counted["invalid"]
+    assert answer["listed"] == len(outcomes) + counted["invalid"]
     for outcome in set(outcomes.values()):
         event(outcome.key)
+
+
+@many
+@given(worlds())
+def test_nothing_is_done_or_reported_but_by_the_owner(world: World) -> None:
+    """No machine is acted on or reported by anyone but its owner, none with a foreign logical id."""
+    world.run()
+    agents = {one.agent_id: one for one in world.outside.agents}
+    ours = {one.logical_id: one.agent_id for one in agents.values() if one.logical_id}
+    listing = {
+        one.agent.agent_id: {e.instance_id for e in one.marked}
+        for one in world.lists
+        if one.enabled
+    }
+    acts = {
+        (line.marked.agent.agent_id, line.marked.instance_id)
+        for line in world.outside.journal.lines
+        if line.marked.instance_id in world.destroyed()
+    }
+    for agent_id, instance_id in {*world.outside.backend.by_agent, *acts}:
+        assert instance_id in listing[agent_id], "an owner lists it, and its switch is on"
+        borne = logical_id(world.before.get(instance_id))
+        if borne in ours:
+            assert ours[borne] == agent_id
+        elif borne not in {None, "default"}:
+            assert agents[agent_id].logical_id is None
+            assert any(
+                e.as_replica and e.agent.agent_id == agent_id for e in world.marked[instance_id]
+            )
+        elif any(e.as_replica for e in world.marked[instance_id]):
+            event("a replica without a logical id")
+        elif instance_id in world.before and not world.before[instance_id].state.ended:
+            assert agents[agent_id].logical_id is None
 
 
 @many
@@ -47,10 +74,14 @@ def test_nothing_that_a_guard_spares_is_ever_destroyed(world: World) -> None:
     world.run()
     for one in world.destroyed():
         seen = world.before[one]
-        entry = world.marked[one]  # nothing unlisted
-        assert not in_another_region(entry.zone, REGION)
+        entries = world.marked[one]  # nothing unlisted
+        assert not all(in_another_region(entry.zone, REGION) for entry in entries)
         assert "DoNotTerminate" not in seen.tags
-        assert world.rules.required_tags.items() <= seen.tags.items()
+        assert seen.operator is None
+        assert "fleet-keeps" not in seen.tags.values() or GROUP_TAG in seen.tags
+        assert "fleet-lost" not in seen.tags.values() or GROUP_TAG in seen.tags
+        replica = any(entry.as_replica for entry in entries)
+        assert world.rules.tagged(seen.tags, as_replica=replica)
         assert one not in world.outside.fleet.protected | world.outside.fleet.forbidden or (
             one in world.outside.fleet.shrunk  # the group's own call knows no such wall here
         )
@@ -67,19 +98,49 @@ def test_nothing_that_a_guard_spares_is_ever_destroyed(world: World) -> None:
 
 
 @many
+@given(worlds(dry_run=False))
+def test_a_replica_that_may_have_been_promoted_is_spared(world: World) -> None:
+    """Quirk 10: the live primary may be listed as a replica that is not wanted."""
+    world.run()
+    for one in world.destroyed():
+        seen = world.before[one]
+        listed_on = [e for e in world.marked[one] if e.as_replica]
+        enabled = {lst.agent for lst in world.lists if lst.enabled}
+        if "ParentInstance" not in seen.tags or not any(e.agent in enabled for e in listed_on):
+            continue
+        others = [
+            o
+            for o in world.before.values()
+            if o.state is State.RUNNING and o.instance_id not in world.marked
+        ]
+        assert any(
+            o.instance_id == seen.tags["ParentInstance"]
+            or (
+                logical_id(seen)
+                and logical_id(o) == logical_id(seen)
+                and "ParentInstance" not in o.tags
+            )
+            for o in others
+        )
+
+
+@many
 @given(worlds(require_running_peer=True, dry_run=False))
 def test_a_zombie_with_a_workload_goes_only_where_another_goes_on(world: World) -> None:
     world.run()
     for one in world.destroyed():
-        workload = world.before[one].tags.get(PEER_TAG)
-        if world.marked[one].reason != ZOMBIE or workload is None:
+        workload = world.before[one].tags.get(LOGICAL_ID_TAG)
+        enabled = {lst.agent for lst in world.lists if lst.enabled}
+        if not workload or all(e.as_replica for e in world.marked[one] if e.agent in enabled):
             continue
         peers = [
             other
             for other in world.before.values()
-            if other.tags.get(PEER_TAG) == workload and other.instance_id not in world.marked
+            if other.tags.get(LOGICAL_ID_TAG) == workload and other.instance_id not in world.marked
         ]
-        assert any(other.state is State.RUNNING for other in peers)
+        assert any(
+            other.state is State.RUNNING and not world.rules.lacking(other.tags) for other in peers
+        )
         assert not world.destroyed() & {other.instance_id for other in peers}
 
 
@@ -91,7 +152,11 @@ def test_cap_and_fuse_bound_what_is_destroyed(world: World) -> None:
     assert destroyed <= world.bounds.max_terminations_per_run
     if world.bounds.max_fleet_percent < 100 and destroyed:
         live = sum(
-            not one.state.ended and world.rules.required_tags.items() <= one.tags.items()
+            not one.state.ended
+            and (
+                world.rules.required_tags.items() <= one.tags.items()
+                or world.rules.tagged(one.tags, as_replica=True)
+            )
             for one in world.before.values()
         )
         assert destroyed <= live * world.bounds.max_fleet_percent / 100
@@ -104,14 +169,12 @@ def test_the_dry_run_and_the_switch_change_and_report_nothing(
     world: World, other: World, switched_off: bool
 ) -> None:
     if switched_off:
-        world = replace(
-            other, bounds=replace(other.bounds, auto_terminate_enabled=False), enabled=False
-        )
+        world = replace(other, bounds=replace(other.bounds, auto_terminate_enabled=False))
     summary = world.run()
     assert world.outside.fleet.instances == world.before
     assert world.outside.fleet.standing == world.standing
     assert world.outside.fleet.cancelled == []
-    assert world.outside.the_backend.tried == []
+    assert world.outside.backend.tried == []
     assert world.outside.cancelled == {}
     assert summary.counts[Outcome.TERMINATED] == summary.counts[Outcome.ALREADY_GONE] == 0
     if not world.enabled:
@@ -124,7 +187,7 @@ def test_a_success_is_reported_only_of_what_has_ended(world: World) -> None:
     """A false success hides a running machine for ever (contract section 1, quirk 3)."""
     world.run()
     fleet = world.outside.fleet
-    for one in world.outside.the_backend.successes():
+    for one in world.outside.backend.successes():
         now = fleet.instances.get(one)
         if now is not None:
             assert now.state.ended
@@ -134,7 +197,7 @@ def test_a_success_is_reported_only_of_what_has_ended(world: World) -> None:
             continue
         assert world.rules.missing_instance is not MissingPolicy.IGNORE
         if world.rules.missing_instance is MissingPolicy.VERIFY:
-            ours = world.marked[one].reason == REPLICA
+            ours = any(entry.as_replica for entry in world.marked[one])
             assert ours or one in world.outside.the_history.lived
             assert ours or world.outside.the_history.error is None
 
@@ -143,10 +206,10 @@ def test_a_success_is_reported_only_of_what_has_ended(world: World) -> None:
 @given(worlds())
 def test_reports_and_outcomes_agree(world: World) -> None:
     world.run()
-    backend, outcomes = world.outside.the_backend, world.outside.the_journal.outcomes()
+    backend, outcomes = world.outside.backend, world.outside.journal.outcomes()
     succeeded = [o for o in outcomes if outcomes[o] in {Outcome.TERMINATED, Outcome.ALREADY_GONE}]
     assert sorted(backend.successes()) == sorted(succeeded)
-    assert all(count == 1 for count in Counter(r.instance_id for r in backend.tried).values())
+    assert all(count == 1 for count in Counter(r.instance_id for r in backend.reports).values())
     for one in backend.failures():
         assert outcomes[one] in {Outcome.REFUSED, Outcome.FAILED}
     for report in backend.tried:
@@ -164,20 +227,23 @@ def test_what_is_live_and_was_not_destroyed_is_untouched(world: World) -> None:
 @many
 @given(worlds(calm=True, dry_run=False))
 def test_without_trouble_two_runs_settle_everything(world: World) -> None:
-    """Level-triggered: what is left after a calm run is refused, ignored or switched off."""
+    """Level-triggered: what is left after a calm run is refused, ignored, or an unknown fleet's."""
     world.run()
     for one, seen in list(world.outside.fleet.instances.items()):
         if seen.state is State.SHUTTING_DOWN:
             world.outside.fleet.change(one, State.TERMINATED)
-    world.outside.the_journal.lines.clear()
+    world.outside.journal.lines.clear()
     world.run()
-    settled = set(world.outside.the_journal.outcomes().values())
+    settled = set(world.outside.journal.outcomes().values())
     assert settled <= {
         Outcome.TERMINATED,
         Outcome.ALREADY_GONE,
         Outcome.REPLAYED,
         Outcome.REFUSED,
         Outcome.IGNORED,
+        Outcome.DEFERRED,
     }
-    successes = Counter(world.outside.the_backend.successes())
+    for line in world.outside.journal.lines:
+        assert line.outcome is not Outcome.DEFERRED or "fleet-lost" in line.why
+    successes = Counter(world.outside.backend.successes())
     assert set(successes.values()) <= {1}

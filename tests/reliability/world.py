@@ -27,7 +27,7 @@ from backend.quirks import Quirks
 from backend.server import serve
 from backend.tables import agents, instances, replica_instances, system_events
 from handler import wiring
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
 from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
 from tests.reliability.fake_time import FakeTime

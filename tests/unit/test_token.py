@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from botocore.exceptions import ClientError
 
 from handler.backend.token import ClientToken, TokenError
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
 
 NAME = "/spot/token"
 
