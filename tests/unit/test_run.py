@@ -486,3 +486,16 @@ def test_an_unknown_wait_is_counted_from_first_sight_under_the_cap() -> None:
     around.first_seen.since = {iid(1): NOW - timedelta(hours=1)}
     run(around, bounds=limits(max_terminations_per_run=1))
     assert around.fleet.terminated == [iid(1)]
+
+
+def test_what_ended_by_a_call_without_an_answer_stays_its_owner_s() -> None:
+    """EC2 drops the tags of what has ended: whoever lists it first must not report it instead."""
+    plain = Agent("plain")
+    around = FakeDependencies(FakeFleet([instance(1)]))
+    around.lists(
+        listing(marked(1, agent=ONE), agent=ONE), listing(marked(1, agent=plain), agent=plain)
+    )
+    around.fleet.faults = [error(ErrorKind.NO_ANSWER)]
+    around.fleet.lost_answers = True
+    run(around)
+    assert around.backend.by_agent == [("plain", iid(1))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -88,16 +88,12 @@ class Judge:
     def again(self, decisions: Sequence[ToTerminate]) -> list[Decision]:
         """Make decisions of before again, by what EC2 shows now.
 
-        An instance that was alive a moment ago and now is said not to exist is left to the next
-        run: what has ended is shown for an hour.
+        It stays the same owner's: what has just ended may have lost the tag that says whose it is. An
+        instance that was alive a moment ago and now is said not to exist is left to the next run:
+        what has ended is shown for an hour.
         """
         again = self.judge([self._candidates[one.marked.instance_id] for one in decisions])
-        return [
-            defer(before, "EC2 showed it alive, and now does not know it")
-            if isinstance(now, ToProve) or (isinstance(now, Ended) and not now.trace.current_state)
-            else now
-            for before, now in zip(decisions, again, strict=True)
-        ]
+        return [_of_same_owner(*pair) for pair in zip(decisions, again, strict=True)]
 
     def _hold_back(self, decisions: Sequence[Decision]) -> list[Decision]:
         around = self._surroundings([one for one in decisions if isinstance(one, ToTerminate)])
@@ -193,6 +189,12 @@ class Judge:
             unreadable |= observed.unreadable
         self._tell("instances", unreadable.values())
         return Observed(seen, frozenset(gone), unreadable)
+
+
+def _of_same_owner(before: ToTerminate, now: Decision) -> Decision:
+    if isinstance(now, ToProve) or (isinstance(now, Ended) and not now.trace.current_state):
+        return defer(before, "EC2 showed it alive, and now does not know it")
+    return replace(now, marked=before.marked) if isinstance(now, Ended) else now
 
 
 def remember_listed(
