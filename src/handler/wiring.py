@@ -160,7 +160,7 @@ class Environment:
         """When each machine was first seen."""
         from handler.instances.first_seen import FirstSeen
 
-        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_table)
+        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_memory)
 
 
 @dataclass
@@ -270,6 +270,10 @@ def _without_table(cause: str) -> None:
     logger.warning(
         "idempotency table not usable: reports go on without it, and may be made twice", cause=cause
     )
+
+
+def _without_memory(cause: str) -> None:
+    logger.info("memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause})
 
 
 @lru_cache(maxsize=8)

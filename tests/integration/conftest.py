@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 import botocore.loaders
 import botocore.session
 import pytest
-import urllib3.util.retry
 
 from backend.app import create_app
 from backend.client import Credentials, OperatorClient
@@ -20,6 +19,8 @@ from backend.context import Settings
 from backend.database import create_schema, open_engine
 from backend.quirks import Quirks
 from backend.server import serve
+from handler.backend import api
+from handler.instances import report
 from local.stack import Stack, create_table, run_aws
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
@@ -50,8 +51,9 @@ def _models_are_read_once() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses before a call of the backend is tried again; those that it asks for stay as they are."""
-    real = urllib3.util.retry.Retry.get_backoff_time
-    monkeypatch.setattr(urllib3.util.retry.Retry, "get_backoff_time", lambda self: real(self) / 20)
+    real = api._back_off
+    monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
+    monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,8 @@ from tests.integration.world import Account
 from tools.ec2_emulator.faults import meanwhile
 
 OUT_OF_TIME = (
-    r"no answer from the backend|longer than the run has time|within the run's time|time was up"
+    r"no answer from the backend|longer than (the run has|there was) time|did not come in time|"
+    r"time was up"
 )
 """How the handler may say that it has given up on a backend, by which of its limits came first."""
 
@@ -116,8 +117,8 @@ FAULTS = [
     Trouble("429 always", answers(429, error("slow down")), r"HTTP 429 .*slow down", 4),
     Trouble("500 always", answers(500, error("1040: Too many connections")), r"HTTP 500 .*1040", 4),
     Trouble("502 with a proxy's page", answers(502, HTML, Content_Type="text/html"), "HTTP 502", 4),
-    Trouble("501", answers(501), r"HTTP 501", 1),
-    Trouble("half a body", half_a_body, r"no answer .*IncompleteRead", 1),
+    Trouble("501", answers(501), r"HTTP 501", 4),
+    Trouble("half a body", half_a_body, r"no answer .*IncompleteRead", 4),
     Trouble("connection reset", resets, r"no answer .*(reset|aborted)", 4),
     Trouble("hangs up without an answer", hangs_up, r"no answer .*aborted", 4),
     Trouble("another protocol", speaks_another_protocol, r"no answer .*BadStatusLine", 4),
@@ -140,7 +141,7 @@ FAULTS = [
     Trouble(
         "instances is no list",
         answers(200, b'{"instances": {}, "auto_terminate_enabled": true}'),
-        r"instances: Input should be a valid list|not the backend's own answer",
+        r"instances is an object, not a list|not the backend's own answer",
         1,
     ),
     Trouble(
@@ -150,17 +151,22 @@ FAULTS = [
         1,
     ),
     Trouble("a million brackets", answers(200, b"[" * 1_000_000), NOT_THE_LIST_NOR_A_REPORT, 1),
-    Trouble("10 MB of garbage", answers(200, b"\xff\x00{" * 3_500_000), r"not JSON|not the b", 1),
+    Trouble(
+        "10 MB of garbage",
+        answers(200, b"\xff\x00{" * 3_500_000),
+        r"more than 1000000 entries|not the b",
+        1,
+    ),
     Trouble(
         "plain text that claims to be gzip",
         answers(200, b'{"instances": []}', Content_Encoding="gzip"),
         r"no answer .*(decode|gzip)",
-        1,
+        4,
     ),
     Trouble(
         "a gzip bomb",
-        answers(200, gzip.compress(b" " * 70_000_000, 1), Content_Encoding="gzip"),
-        r"larger than 67108864 bytes",
+        answers(200, gzip.compress(b" " * 20_000_000, 1), Content_Encoding="gzip"),
+        r"larger than 16777216 bytes",
         1,
     ),
     Trouble(
@@ -206,8 +212,8 @@ def test_trouble_with_a_report_leaves_it_to_the_next_run(
     line = done.outcome(ids[0])
     assert re.search(trouble.says, line["why"], re.DOTALL)
     assert line["level"] == "WARNING"
-    assert scripted.count(REPORT) == trouble.tries or trouble.late
-    assert 1 <= scripted.count(REPORT) <= trouble.tries
+    # A report is made in rounds, as long as there is time: its row may be confirmed and unlisted.
+    assert scripted.count(REPORT) in {trouble.tries, 3 * trouble.tries} or trouble.late
     assert account.state(ids[0]) == "terminated"
     if trouble.late:
         scripted.calm()
@@ -308,8 +314,6 @@ def test_a_report_whose_acknowledgement_was_lost_is_made_again_and_counted_once(
         half_a_body(exchange)
 
     scripted.meets(REPORT, records_and_is_not_heard)
-    assert account.counts() == {"listed": 1, "unreported": 1}
-    scripted.mark(one)
     assert account.counts() == {"listed": 1, "terminated": 1}
     scripted.mark(one)
     assert account.counts() == {"listed": 1, "replayed": 1}

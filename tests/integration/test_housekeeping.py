@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from handler.images.look import HousekeepingError
 from handler.backend.errors import BackendError
+from handler.images.look import HousekeepingError
 from handler.settings import SettingsError
 from tests.integration.house import House
 from tests.integration.world import MANAGED, World

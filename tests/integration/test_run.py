@@ -178,12 +178,6 @@ def test_after_the_window_a_success_is_reported_again(world: World) -> None:
 @pytest.mark.parametrize(
     ("launch", "why"),
     [
-        pytest.param({"tags": {}}, "required tag missing: ManagedBy=SpotOptimizer", id="no tag"),
-        pytest.param(
-            {"tags": {"ManagedBy": "Somebody"}},
-            "required tag missing: ManagedBy=SpotOptimizer",
-            id="other value",
-        ),
         pytest.param(
             {"tags": {**MANAGED, "DoNotTerminate": "false"}},
             "protected by its tag DoNotTerminate",
@@ -213,6 +207,19 @@ def test_a_guard_refuses_and_the_backend_is_told_why(
     asked = [c.parameters["InstanceIds"] for c in world.aws.calls.of("TerminateInstances")]
     assert asked == [[other]]
     assert world.counts() == {}, "the backend pauses it for five minutes"
+
+
+@pytest.mark.parametrize("tags", [{}, {"ManagedBy": "Somebody"}])
+def test_a_zombie_that_is_not_ours_by_its_tags_is_neither_touched_nor_reported(
+    world: World, tags: dict[str, str]
+) -> None:
+    """A report would hide it from its owner, and start its wait anew (quirk 5)."""
+    (one,) = world.zombies(tags=tags)
+    done = world.run()
+    assert checks.counts(done.returned) == {"listed": 1, "ignored": 1}
+    assert done.returned["untagged"] == 1
+    assert world.state(one) == "running"
+    assert world.events(one) == []
 
 
 def test_a_failure_is_reported_with_ec2s_words_and_healed_when_its_cause_is_gone(
@@ -260,7 +267,7 @@ def test_a_lost_failure_report_keeps_its_outcome_and_the_next_run_tries_again(
     world: World,
 ) -> None:
     (denied,) = world.zombies(protected=True)
-    (guarded,) = world.zombies(tags={})
+    (guarded,) = world.zombies(tags={**MANAGED, "DoNotTerminate": ""})
     world.wiretap.intercept = _refuse_reports
     expected = {"listed": 2, "failed": 1, "refused": 1}
     assert world.counts() == expected
@@ -357,7 +364,8 @@ def test_a_second_entry_for_an_id_is_invalid_and_it_is_reported_once(
 ) -> None:
     (one,) = account.launch()
     scripted.mark(one)
-    scripted.extra = [{**scripted.marked[one], "reason": "replica_terminated"}, 7, None, [], {}]
+    again = dict(scripted.marked[one])
+    scripted.extra = [again, {**again, "reason": "replica_terminated"}, 7, None, [], {}]
     assert account.counts() == {"listed": 6, "terminated": 1, "invalid": 5}
     assert [report["instance_id"] for report in scripted.reports] == [one]
 
@@ -375,11 +383,10 @@ def test_every_outcome_in_one_run_adds_up(world: World, unknown: str) -> None:
     assert world.counts(CONFIRM_TERMINATION="true", MAX_TERMINATIONS_PER_RUN="3") == {
         "listed": 8,
         "pending": 2,
-        "refused": 1,
         "failed": 1,
         "deferred": 1,
         "already_gone": 1,
-        "ignored": 1,
+        "ignored": 2,
         "invalid": 1,
     }
 

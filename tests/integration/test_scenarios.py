@@ -163,6 +163,6 @@ def test_the_ledger_has_one_completed_record_for_each_reported_success(scene: Sc
     stack.operator.disable_manual_replica(stack.agent_id)
     scene.run()
     items = stack.aws("dynamodb").scan(TableName=TABLE)["Items"]
-    ours = [item for item in items if scene.replica in str(item)]
+    ours = [item for item in items if scene.replica in str(item.get("data"))]
     assert [item["status"]["S"] for item in ours] == ["COMPLETED"]
     assert all(item["expiration"]["N"] for item in ours)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
-from handler.deadline import Deadline
+from handler.deadline import Deadline, LateError, in_time
 from handler.instances.decide import Judge, remember_listed
 from handler.instances.guard import (
     REPLICA_TAGS,
@@ -33,6 +33,10 @@ from handler.instances.ports import Dependencies, Machines
 from handler.instances.report import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
+
+
+LONGEST_REMEMBERING = 2.0
+"""Seconds for which the memory of first sight is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,13 @@ class TerminationRun:
         if not ids:
             return {}
         now = self.clock()
-        first_seen = self.to.first_seen.note(ids, now)
+        try:
+            first_seen = in_time(
+                lambda: self.to.first_seen.note(ids, now),
+                lambda: min(LONGEST_REMEMBERING, self.deadline.to_act() / 4),
+            )
+        except LateError:  # without it an alarm is late; the run is not
+            return {}
         return {one: (now - at).total_seconds() for one, at in first_seen.items()}
 
     def _timed(self, results: Iterable[Result]) -> Iterator[Result]:
