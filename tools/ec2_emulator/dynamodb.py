@@ -35,6 +35,11 @@ class Table:
     keys: tuple[str, ...]
     items: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     _conflicts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _conflicts_anywhere: int = 0
+
+    def conflict_anywhere(self, times: int = 1) -> None:
+        """The same for the next so many writes, whichever items they are for."""
+        self._conflicts_anywhere = times
 
     def conflict(self, *key: str, times: int = 1) -> None:
         """Another transaction holds the item for the next so many writes to it.
@@ -46,6 +51,9 @@ class Table:
 
     def held(self, key: tuple[str, ...]) -> bool:
         """Whether this write meets another transaction; counts it."""
+        if self._conflicts_anywhere:
+            self._conflicts_anywhere -= 1
+            return True
         left = self._conflicts.get(key, 0)
         self._conflicts[key] = max(left - 1, 0)
         return left > 0

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tools.ec2_emulator.calls import Call
 from tools.ec2_emulator.errors import AwsError
@@ -27,10 +27,18 @@ class Fault:
 
 
 def error(
-    code: str, message: str = "Injected.", *, status: int | None = None, after_effect: bool = False
+    code: str,
+    message: str = "Injected.",
+    *,
+    status: int | None = None,
+    after_effect: bool = False,
+    extra: Mapping[str, Any] | None = None,
 ) -> Fault:
-    """AWS answers with this error; with `after_effect` although the operation was carried out."""
-    return Fault("error", after_effect, error=AwsError(code, message, status=status))
+    """AWS answers with this error; with `after_effect` although the operation was carried out.
+
+    `extra` are further members of a JSON service's error, such as `CancellationReasons`.
+    """
+    return Fault("error", after_effect, error=AwsError(code, message, status=status, extra=extra))
 
 
 def throttled(code: str = "RequestLimitExceeded") -> Fault:

@@ -55,6 +55,15 @@ def test_a_write_conflicts_with_a_transaction_under_way(
     assert code_of(write) == "no error"
 
 
+def test_writes_conflict_whichever_items_they_are_for(aws: Clients, table: Table) -> None:
+    table.conflict_anywhere(times=2)
+    codes = [
+        code_of(lambda: aws.dynamodb.put_item(TableName=table.name, Item=item("a")))
+        for _ in range(3)
+    ]
+    assert codes == ["TransactionConflictException"] * 2 + ["no error"]
+
+
 def test_other_items_and_reads_do_not_conflict(aws: Clients, table: Table) -> None:
     aws.dynamodb.put_item(TableName=table.name, Item=item("a"))
     table.conflict("a")
