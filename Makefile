@@ -4,16 +4,19 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 export UV_PYTHON_DOWNLOADS := never
+# Whoever sets this in a container image has tests in mind that run once: here each of them starts processes.
+export PYTHONDONTWRITEBYTECODE :=
 # What runs from .venv finds its programs (python3.13 for SAM, uv for the layer) there first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON_CODE := src backend local tests benchmarks tools
-REGION ?= default
+REGION ?=
+AGENT ?=
 EVENT ?= events/schedule.json
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## ---- set-up -------------------------------------------------------------------------------------
 
@@ -33,7 +36,7 @@ UV := $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v uv || ech
 
 .venv/.ready: requirements-dev.txt .python-version | $(filter .tools/bin/uv,$(UV))
 	@$(UV) venv -q --clear --python 3.13 .venv 2>/dev/null || $(UV) venv -q --clear --python '>=3.11' .venv
-	@$(UV) pip sync -q --python .venv --require-hashes requirements-dev.txt
+	@$(UV) pip sync -q --compile-bytecode --python .venv --require-hashes requirements-dev.txt
 	@echo ".venv is ready: $$(.venv/bin/python --version)"
 	@touch $@
 
@@ -53,12 +56,24 @@ demo: setup ## Play the three acceptance scenarios on embedded parts
 	@PYTHONPATH=src python -m local.demo
 
 .PHONY: local
-local: setup ## Start the embedded stack and leave it up; prints how to invoke the function on it
-	@PYTHONPATH=src python -m local.up
+local: setup ## Start the embedded stack and leave it up; prints how to invoke the functions on it
+	@PYTHONPATH=src python -m local.up $(if $(LISTEN),--listen $(LISTEN)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) $(if $(BACKEND_PORT),--backend-port $(BACKEND_PORT))
 
 .PHONY: invoke
-invoke: setup ## Invoke the function on the stack that `make local` started (EVENT=events/...)
-	@PYTHONPATH=src python -m local.up --invoke $(EVENT)
+invoke: setup ## Invoke a function on the stack that `make local` started (EVENT=events/..., FUNCTION=...)
+	@PYTHONPATH=src python -m local.run $(EVENT) $(if $(FUNCTION),--function $(FUNCTION))
+
+.PHONY: sam-build
+sam-build: setup ## Build for `sam local` on this machine, beside what `make deploy` builds
+	@PYTHONPATH=src python -m local.sam.build
+
+.PHONY: sam-local
+sam-local: setup ## Invoke each sample event in Lambda's container, beside a stack of its own; shows what changed
+	@PYTHONPATH=src python -m local.sam
+
+.PHONY: sam-memory
+sam-memory: setup ## Measure in Lambda's container, at the template's memory limits; writes docs/performance/memory.json
+	@PYTHONPATH=src python -m local.sam.memory
 
 .PHONY: doctor
 doctor: setup ## Examine the function on that stack, or on one of its own: what keeps it from working
@@ -72,11 +87,15 @@ dashboard: setup ## Draw the template's dashboards from a local week: pages in b
 
 .PHONY: test
 test: setup lint types ## All checks and tests
-	@python -m pytest -n auto --dist loadgroup -q
+	@python -m pytest -n auto -q
 
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+
+.PHONY: mutants
+mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
+	@python -m tools.mutants $(MUTANTS)
 
 # Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
 .cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
@@ -102,34 +121,34 @@ format: setup ## Format, and mend what ruff can
 
 ## ---- build and deploy ----------------------------------------------------------------------------
 
-# SAM reads Fn::ForEach only when it is told so; a template that is not beside samconfig.toml needs this.
-export SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS := 1
-# Something of an environment of samconfig.toml, as `p`. The dry run's stack runs beside the real one: it has
-# another name, notifies nobody, and keeps its metrics to itself.
-configured = $$(python -c "import tomllib; p = tomllib.load(open('samconfig.toml', 'rb'))['$(REGION)']['global']['parameters']; print($(1))")
-DRY_STACK = $(call configured,p['stack_name'].removesuffix('-dry-run') + '-dry-run')
-DRY_PARAMETERS = $(call configured,*(o for o in p['parameter_overrides'] if o.split('=')[0] not in ('DryRun', 'PowertoolsServiceName', 'AlarmEmail', 'AlarmTopicArn')))
-
+# REGION names a block of samconfig.toml; without it the known ones are listed.
 .PHONY: validate
-validate: setup ## Lint the template
-	@sam validate --lint
+validate: setup ## Lint the templates
+	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
 
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
 
+.PHONY: token
+token: setup ## Put the client token into SSM, read from the keyboard (REGION=us-east-1 AGENT=agent-1)
+	@python -m tools.stacks token "$(REGION)" --agent "$(AGENT)"
+
 .PHONY: deploy
-deploy: setup ## Build and deploy an environment of samconfig.toml (REGION=us-east-1; default: a dry run)
-	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION)
+deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
+	@python -m tools.stacks deploy "$(REGION)"
 
 .PHONY: dry-run
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
-	@sam build --config-env $(REGION) && sam deploy --config-env $(REGION) --stack-name $(DRY_STACK) --s3-prefix $(DRY_STACK) \
-	  --parameter-overrides $(DRY_PARAMETERS) DryRun=true PowertoolsServiceName=$(DRY_STACK)
+	@python -m tools.stacks dry-run "$(REGION)"
 
 .PHONY: destroy
-destroy: setup ## Delete an environment's stack, once you have confirmed; its log stays (REGION=us-east-1)
-	@sam delete --config-env $(REGION)
+destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)
+	@python -m tools.stacks destroy "$(REGION)"
+
+.PHONY: stack-set-template
+stack-set-template: setup ## Build a template without transform and nested stack, for StackSets (BUCKET=...)
+	@python -m tools.stack_set "$(BUCKET)"
 
 .PHONY: clean
 clean: ## Remove everything that was made here

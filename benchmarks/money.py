@@ -39,7 +39,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         "sizes": sizes,
         "backlog peak": _backlog_peak(bench),
         "debug bytes": _idle_bytes(bench, "DEBUG"),
-        "template": bill.monitoring((ROOT / "template.yaml").read_text()),
+        "template": bill.monitoring((ROOT / "monitoring.yaml").read_text()),
         "memory of the template": _memory_size((ROOT / "template.yaml").read_text()),
     }
 

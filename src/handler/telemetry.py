@@ -8,6 +8,7 @@ from typing import TypeAlias, get_args
 
 from aws_lambda_powertools.logging import Logger
 
+from handler import redact
 from handler.settings import LogLevel
 
 SERVICE = "spot-cleanup"
@@ -24,9 +25,13 @@ def _level() -> str:
 
 
 logger = Logger(
-    service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE, level=_level(), utc=True
+    service=os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE,
+    level=_level(),
+    utc=True,
+    json_serializer=redact.dumps,
 )
 """Made at import, since it must be there to tell that the settings are bad."""
+redact.quiet(logger.name)
 
 
 def metrics_to(namespace: str, service: str) -> Callable[[Sequence[Metric]], None]:

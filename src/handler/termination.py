@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handler import redact
 from handler.deadline import Deadline
 from handler.instances.guard import Policy
 from handler.instances.run import Limits, TerminationRun
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+@redact.guarded
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Do one run for all agents, and return its counts (contract section 2).

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from handler.aws.lists import CallCount
     from handler.deadline import Deadline
+    from handler.images.run import Dependencies
     from handler.instances.ec2 import Ec2Machines
     from handler.instances.first_seen import FirstSeen
     from handler.instances.idempotency import Acknowledged, IdempotencyTable
@@ -50,6 +52,7 @@ class Environment:
         self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
+        self._counted: set[int] = set()
 
     @cached_property
     def session(self) -> requests.Session:
@@ -124,6 +127,21 @@ class Environment:
         from handler.instances.provenance import Unknown
 
         return Unknown()
+
+    def counted(self, service: str, *, tries: int = LOOK_UP_TRIES) -> Any:  # noqa: ANN401 - as above
+        """Housekeeping's clients: its calls are counted, and many may be under way."""
+        client = self.client(service, read_timeout=30, tries=tries, pool=24)
+        if id(client) not in self._counted:
+            self._counted.add(id(client))
+            self.calls.watch(client)
+        return client
+
+    @cached_property
+    def calls(self) -> CallCount:
+        """What housekeeping sends to AWS."""
+        from handler.aws.lists import CallCount
+
+        return CallCount()
 
     @cached_property
     def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
@@ -226,60 +244,26 @@ class TerminationDependencies:
         return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
 
 
-@dataclass
-class HousekeepingRunOutside:
-    """The port `HousekeepingOutside` for one run."""
+def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
+    """What one housekeeping run talks to; it reports as the first agent."""
+    from handler.images.journal import Journal as HousekeepingJournal
+    from handler.images.outbox_table import OutboxTable
+    from handler.images.run import Dependencies
 
-    environment: Environment
-    deadline: Deadline
-    patience: Patience
-
-    @cached_property
-    def backend(self) -> BackendApi:
-        """The backend, as the agent of this run."""
-        return _backend(self.environment, self.deadline)
-
-    @cached_property
-    def backlogs(self) -> BacklogTable:
-        """The idempotency table, for what waits to be reported."""
-        from handler.images.outbox_table import BacklogTable
-
-        settings = self.environment.settings
-        return BacklogTable(
-            lambda: self.environment.dynamodb,
-            settings.idempotency_table,
-            settings.agent_id,
-        )
-
-    @cached_property
-    def estate(self) -> Ec2Estate:
-        """EC2's images and snapshots."""
-        from handler.images.ec2 import Ec2Estate
-
-        return Ec2Estate(self.environment.patient_client("ec2"), self.patience)
-
-    @cached_property
-    def users(self) -> AccountUsers:
-        """What refers to them."""
-        from handler.images.image_uses import AccountUsers
-
-        client = self.environment.patient_client
-        return AccountUsers(client("ec2"), client("autoscaling"), client("ssm"), self.patience)
-
-    @cached_property
-    def recycle_bin(self) -> RecycleBinRules:
-        """The Recycle Bin's rules."""
-        from handler.images.recycle_bin import RecycleBinRules
-
-        return RecycleBinRules(self.environment.patient_client("rbin"), self.patience)
-
-    @cached_property
-    def journal(self) -> HousekeepingCloudWatchJournal:
-        """The log and the metrics."""
-        from handler.images.journal import HousekeepingCloudWatchJournal
-
-        settings = self.environment.settings
-        return HousekeepingCloudWatchJournal(settings, settings.agent_id)
+    settings = environment.settings
+    agent_id = settings.acting[0].agent_id
+    parameter = settings.token_parameter(agent_id)
+    token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
+    backend = BackendApi(environment.session, settings.server_url, agent_id, token)
+    return Dependencies(
+        accepted=lambda: backend.list(deadline.to_act),
+        send=lambda body: backend.post("cleanup-report", body, deadline.to_report),
+        client=environment.counted,
+        destroying=lambda: environment.counted("ec2", tries=1),
+        calls=environment.calls,
+        table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
+        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
+    )
 
 
 def _without_table(cause: str) -> None:

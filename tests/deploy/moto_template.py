@@ -1,6 +1,6 @@
 """A transformed template as moto's CloudFormation can take it.
 
-moto leaves what `!If [..., !Ref AWS::NoValue]` takes out of a list in it as null, and fails where a kind that
+moto knows no outputs of a nested stack, leaves what `!If [..., !Ref AWS::NoValue]` takes out of a list in it as null, and fails where a kind that
 it knows refers to one that it does not. So both are done before: with the same evaluator that the tests
 of the template use.
 """
@@ -26,6 +26,11 @@ def for_moto(template: dict[str, Json], stack: Stack, ignored: set[str]) -> dict
         ignored: the kinds that moto's CloudFormation does not know.
     """
     unknown = {k for k, r in template["Resources"].items() if r["Type"] in ignored}
+    outputs = {
+        name: output
+        for name, output in template["Outputs"].items()
+        if "Condition" not in output or stack.condition(output["Condition"])
+    }
 
     def settle(node: Json) -> Json:  # noqa: PLR0911 - one for each kind of node
         match node:
@@ -37,6 +42,8 @@ def for_moto(template: dict[str, Json], stack: Stack, ignored: set[str]) -> dict
                 return stack.value_of(name)
             case {"Fn::GetAtt": [name, attribute]} if name in unknown:
                 return stack.value_of(f"{name}.{attribute}")
+            case {"Fn::GetAtt": [name, str(attribute)]} if attribute.startswith("Outputs."):
+                return stack.value_of(f"{name}.{attribute}")
             case {"Fn::Sub": str(text)}:
                 return {"Fn::Sub": re.sub(r"\$\{(\w+)(?:\.\w+)?\}", substitute, text)}
             case dict():
@@ -47,5 +54,5 @@ def for_moto(template: dict[str, Json], stack: Stack, ignored: set[str]) -> dict
     def substitute(match: re.Match[str]) -> str:
         return stack.value_of(match[0][2:-1]) if match[1] in unknown else match[0]
 
-    done: dict[str, Json] = settle(template)
+    done: dict[str, Json] = settle({**template, "Outputs": outputs})
     return done

@@ -7,30 +7,55 @@ import os
 import subprocess
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
+from samcli.cli.types import CfnParameterOverridesType
 
 from tests.template.stack import ROOT, Stack
-from tests.template.test_samconfig import ENVIRONMENTS, stack_of
+from tests.template.test_samconfig import ENVIRONMENTS, FILLED_IN, filled_in, stack_of
+from tools import put_token
+from tools.stack_config import StackConfig, StackConfigError
 
 SAM = """#!/bin/sh
-python -c 'import json, os, sys; print(json.dumps([os.environ.get("SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS"), *sys.argv[1:]]))' "$@"
+python -c 'import json, sys; print(json.dumps(sys.argv[1:]))' "$@"
 """
 
 
-def make(tmp_path: Path, *arguments: str) -> list[list[str]]:
-    """What `sam` was called with, after the variable that it needs."""
-    sam = tmp_path / "sam"
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The files that make and the tools read, samconfig.toml filled in, and the stand-in for SAM."""
+    for name in ("Makefile", "tools", "template.yaml", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    # A tool finds samconfig.toml beside itself, so it must be here itself.
+    (tmp_path / "tools").unlink()
+    (tmp_path / "tools").mkdir()
+    for file in (ROOT / "tools").glob("*.py"):
+        (tmp_path / "tools" / file.name).write_text(file.read_text())
+    (tmp_path / "samconfig.toml").write_text(filled_in((ROOT / "samconfig.toml").read_text()))
+    sam = tmp_path / "bin" / "sam"
+    sam.parent.mkdir()
     sam.write_text(SAM)
     sam.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    return tmp_path
+
+
+def run(checkout: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    paths = [str(checkout / "bin"), str(ROOT / ".venv" / "bin"), os.environ["PATH"]]
+    return subprocess.run(
         # The set-up is taken as done, however old it is.
-        ["make", "-o", ".venv/.ready", "-o", "setup", f"PATH={path}", *arguments],
-        cwd=ROOT,
+        ["make", "-o", "setup", f"PATH={os.pathsep.join(paths)}", *arguments],
+        cwd=checkout,
+        env={**os.environ, **more},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def make(checkout: Path, *arguments: str) -> list[list[str]]:
+    """What `sam` was called with."""
+    done = run(checkout, *arguments)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
@@ -40,48 +65,134 @@ def option(call: list[str], name: str) -> str:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_deploy_builds_and_deploys_an_environment(tmp_path: Path, environment: str) -> None:
-    calls = make(tmp_path, "deploy", f"REGION={environment}")
-    assert calls == [
-        ["1", "build", "--config-env", environment],
-        ["1", "deploy", "--config-env", environment],
+def test_deploy_builds_and_deploys_a_stack(checkout: Path, environment: str) -> None:
+    assert make(checkout, "deploy", f"REGION={environment}") == [
+        ["build", "--config-env", environment],
+        ["deploy", "--config-env", environment],
     ]
 
 
-def dry_run(tmp_path: Path, environment: str) -> Stack:
-    """The stack that `make dry-run` deploys."""
-    build, deploy = make(tmp_path, "dry-run", f"REGION={environment}")
-    assert build == ["1", "build", "--config-env", environment]
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_dry_run_differs_in_nothing_but_what_keeps_it_apart(
+    checkout: Path, environment: str
+) -> None:
+    build, deploy = make(checkout, "dry-run", f"REGION={environment}")
+    assert build == ["build", "--config-env", environment]
     assert option(deploy, "--config-env") == environment
     name = option(deploy, "--stack-name")
     assert option(deploy, "--s3-prefix") == name
-    overrides = deploy[deploy.index("--parameter-overrides") + 1 :]
-    parameters = dict(pair.split("=", 1) for pair in overrides)
-    assert len(parameters) == len(overrides)
-    return Stack.of(name, stack_of(environment).region, **parameters)
-
-
-@pytest.mark.parametrize("environment", [e for e in ENVIRONMENTS if e != "default"])
-def test_a_dry_run_differs_in_nothing_but_what_keeps_it_apart(
-    tmp_path: Path, environment: str
-) -> None:
-    real, dry = stack_of(environment), dry_run(tmp_path, environment)
+    overrides = tuple(deploy[deploy.index("--parameter-overrides") + 1 :])
+    parameters = CfnParameterOverridesType().convert(overrides, None, None)  # as SAM reads them
+    real = stack_of(environment)
+    dry = Stack.of(name, real.region, **parameters)
     assert dry.name == f"{real.name}-dry-run"
     differ = {k for k, v in real.parameters.items() if dry.parameters[k] != v}
-    assert differ - {"AlarmEmail"} == {"DryRun", "PowertoolsServiceName"}
-    assert dry.environment()["DRY_RUN"] == "true"
+    assert differ - {"AlarmEmail"} == {"DryRun"}
+    variables = [one.environment() for one in (real, dry)]
+    assert [v["DRY_RUN"] for v in variables] == ["false", "true"]
+    assert len({v["POWERTOOLS_SERVICE_NAME"] for v in variables}) == 2
     assert not dry.of_type("AWS::SNS::Subscription")
 
 
-def test_the_default_environment_is_the_dry_run_of_production(tmp_path: Path) -> None:
-    default = stack_of("default")
-    for environment in ("us-east-1", "default"):
-        dry = dry_run(tmp_path, environment)
-        assert (dry.name, dry.region) == (default.name, default.region)
-        assert dry.parameters == default.parameters
-
-
-def test_destroy_deletes_the_environment_s_stack_and_lets_sam_ask(tmp_path: Path) -> None:
-    (call,) = make(tmp_path, "destroy", "REGION=eu-west-1")
-    assert call == ["1", "delete", "--config-env", "eu-west-1"]
+def test_destroy_deletes_the_stack_and_lets_sam_ask(checkout: Path) -> None:
+    (call,) = make(checkout, "destroy", "REGION=eu-west-1")
+    assert call == ["delete", "--config-env", "eu-west-1"]
     assert "--no-prompts" not in call
+
+
+@pytest.mark.parametrize("target", ["deploy", "dry-run", "destroy", "token"])
+@pytest.mark.parametrize("region", ["mars", "default", ""])
+def test_an_unknown_stack_lists_the_known_ones(checkout: Path, target: str, region: str) -> None:
+    done = run(checkout, target, f"REGION={region}")
+    assert done.returncode != 0
+    assert f"there are {', '.join(ENVIRONMENTS)}" in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("target", ["deploy", "dry-run", "token"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_placeholders_are_refused_before_anything_is_built(
+    checkout: Path, target: str, environment: str
+) -> None:
+    (checkout / "samconfig.toml").write_text((ROOT / "samconfig.toml").read_text())
+    done = run(checkout, target, f"REGION={environment}")
+    assert done.returncode != 0
+    assert f"[{environment}.global.parameters]" in done.stderr
+    assert "AgentId=<agent id>" in done.stderr
+    assert "ServerUrl=<" in done.stderr
+    assert not done.stdout
+
+
+def test_a_value_that_sam_would_cut_off_at_a_blank_is_refused(tmp_path: Path) -> None:
+    """And with it every agent that comes after."""
+    text = filled_in((ROOT / "samconfig.toml").read_text())
+    file = tmp_path / "samconfig.toml"
+    file.write_text(text.replace(FILLED_IN["<logical id>"], "web 2,agent-9"))
+    with pytest.raises(StackConfigError, match="AgentId=agent-1,agent-2=web 2,agent-9"):
+        StackConfig.read("eu-west-1", file).filled_in(file)
+    file.write_text(
+        text.replace('"AgentId=agent-1,', '"AgentId=\\"web 1,').replace('b-2"', 'b-2\\""')
+    )
+    quoted = StackConfig.read("eu-west-1", file).filled_in(file)
+    assert quoted.parameters["AgentId"].startswith("web 1,")
+    assert '"' not in quoted.parameters["AgentId"]
+
+
+# ---------------------------------------------------------------- the token
+
+
+def config(name: str, agents: str = "agent-1") -> StackConfig:
+    return StackConfig(
+        "us-east-1", "spot", "us-east-1", {"ClientTokenParameter": name, "AgentId": agents}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "agents", "agent", "parameter"),
+    [
+        ("/spot/token", "a,b", "", "/spot/token"),
+        ("/spot/{agent_id}/token", "a=web", "", "/spot/a/token"),
+        ("/spot/{agent_id}/token", "a=web,b", "b", "/spot/b/token"),
+    ],
+)
+def test_the_token_goes_where_the_stack_reads_it(
+    name: str, agents: str, agent: str, parameter: str
+) -> None:
+    assert put_token.parameter_name(config(name, agents), agent) == parameter
+
+
+@pytest.mark.parametrize("agent", ["", "c", "web"])
+def test_it_is_asked_whose_token_where_each_agent_has_one(agent: str) -> None:
+    with pytest.raises(StackConfigError, match=r"AGENT=\.\.\.: a, b"):
+        put_token.parameter_name(config("/spot/{agent_id}/token", "a=web,b"), agent)
+
+
+def test_a_token_is_put_and_replaced_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mock_aws():
+        for token in ("s3cret", "n3w"):
+            monkeypatch.setattr("sys.stdin", FakeTerminal())
+            monkeypatch.setattr("getpass.getpass", lambda _, answer=token: answer)
+            put_token.put_token(config("/spot/token"), "")
+        ssm = boto3.client("ssm", region_name="us-east-1")
+        kept = ssm.get_parameter(Name="/spot/token", WithDecryption=True)["Parameter"]
+    assert (kept["Value"], kept["Type"], kept["Version"]) == ("n3w", "SecureString", 2)
+    shown = capsys.readouterr()
+    assert "s3cret" not in shown.out + shown.err
+    assert "version 2" in shown.out
+
+
+class FakeTerminal:
+    """Somebody is at the keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("typed", ["", "two words"])
+def test_what_is_no_token_changes_nothing(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.setattr("sys.stdin", FakeTerminal())
+    monkeypatch.setattr("getpass.getpass", lambda _: typed)
+    with pytest.raises(StackConfigError, match="nothing was changed"):
+        put_token.put_token(config("/spot/token"), "")

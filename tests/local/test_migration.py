@@ -68,7 +68,7 @@ def test_a_parameter_that_is_named_is_the_template_s() -> None:
     for row in SETTINGS:
         for name in re.findall(r"parameters? `(\w+)`", row[3]):
             assert name in PARAMETERS, row
-    for name in ("FurtherAgentIds", "HousekeepingEnabled", "AlarmEmail", "AlarmTopicArn"):
+    for name in ("HousekeepingEnabled", "AlarmEmail", "AlarmTopicArn"):
         assert f"`{name}" in TEXT
         assert name in PARAMETERS
 

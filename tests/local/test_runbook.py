@@ -32,13 +32,14 @@ NEEDED = (
     "Makefile", "src", "local", "backend", "events", ".venv", "requirements-dev.txt",
     ".python-version",
 )  # fmt: skip
-TEMPLATE = (ROOT / "template.yaml").read_text()
+TEMPLATE = "".join((ROOT / f"{name}.yaml").read_text() for name in ("template", "monitoring"))
 ALARMS = re.findall(
     r"^  (\w+):\n    Type: AWS::CloudWatch::(?:Composite)?Alarm$", TEMPLATE, re.MULTILINE
 )
 CLI = {"query", "output", "cli-input-json", "cli-binary-format"}
 """Options of the AWS command line itself."""
 AWS_WORDS = {
+    "AccessDenied",
     "ConnectTimeoutError",
     "ConnectionClosedError",
     "CreateTags",
@@ -46,8 +47,10 @@ AWS_WORDS = {
     "DeleteTags",
     "DoNotTerminate",
     "EndpointConnectionError",
+    "LogicalAgentId",
     "ManagedBy",
     "ReadTimeoutError",
+    "RequestLimitExceeded",
     "StateReason",
     "StateTransitionReason",
     "TerminateInstances",

@@ -126,7 +126,7 @@ def _forget_old_builds() -> None:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    sources = [ROOT / "template.yaml"]
+    sources = [ROOT / "template.yaml", ROOT / "monitoring.yaml"]
     for folder in ("src", "layers"):
         sources += (file for file in (ROOT / folder).rglob("*") if file.is_file())
     for file in sorted(sources):

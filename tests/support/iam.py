@@ -1,26 +1,45 @@
-"""Would IAM allow this request? The smallest evaluator that can tell of this project's policies.
+"""Would IAM allow this request? Asked of @cloud-copilot/iam-simulate, which nobody here wrote.
 
-moto ignores conditions. Among Python's packages some lint policies (parliament,
-iam-policy-validator), write them (policy-sentry) or take them apart (policyuniverse), but
-none that is kept evaluates a request. Node has one, @cloud-copilot/iam-simulate, by far larger
-than what one table of requests needs, and it would bring a second language's lock file.
+It evaluates with AWS's own tables of what each action supports: a condition on a key that the action does not
+have never holds, a resource of a type that the action does not take is an error. moto ignores conditions, and
+no package of Python's that is kept evaluates a request.
 
-Known: identity policies with Allow and Deny, action and resource patterns, and the condition operators
-in `_OPERATORS`, each with `IfExists`. Anything else is an error, never a silent yes or no:
-NotAction, set operators, policy variables.
+What it cannot express is written another way, the same in policy and request:
+
+- `kms:EncryptionContext:*` it drops. It is given as a tag of the principal, another key of text.
+- AWS's public parameters have no account in their ARN, which it refuses. They are given one that nobody has.
 """
 
 from __future__ import annotations
 
-import re
+import atexit
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+import pytest
 
-_KNOWN = {"Sid", "Effect", "Action", "Resource", "Condition"}
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HERE = Path(__file__).resolve().parents[1] / "iam"
+CACHE = HERE.parents[1] / ".cache" / "iam-simulate"
+ACCOUNT = "123456789012"
+REWRITTEN = (
+    ("kms:EncryptionContext:", "aws:PrincipalTag/"),
+    ("::parameter/aws/", ":000000000000:parameter/aws/"),
+)
+
+
+class CannotJudgeError(Exception):
+    """The policies, or the request, are not what IAM knows; the message is the simulator's."""
 
 
 @dataclass(frozen=True)
@@ -29,88 +48,104 @@ class Request:
 
     action: str
     resource: str = "*"
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer.
+
+    Attributes:
+        allowed: whether IAM lets it through.
+        ignored: context keys that this action does not have.
+    """
+
+    allowed: bool
+    ignored: tuple[str, ...]
+
+
+def judge(policies: Iterable[Mapping[str, Any]], request: Request) -> Judgement:
+    """Ask the simulator.
+
+    Raises:
+        CannotJudgeError: something is not IAM's, such as a resource that the action does not take.
+    """
+    text = json.dumps(
+        {
+            "policies": list(policies),
+            "action": request.action,
+            "resource": request.resource,
+            "context": dict(request.context),
+        }
+    )
+    for ours, its in REWRITTEN:
+        text = text.replace(ours, its)
+    answer = json.loads(_simulator().ask(text))
+    if answer["error"]:
+        raise CannotJudgeError(f"{request}: {answer['error']}")
+    return Judgement(answer["result"] == "Allowed", tuple(answer["ignored"]))
 
 
 def is_allowed(policies: Iterable[Mapping[str, Any]], request: Request) -> bool:
-    """A Deny beats every Allow, and without an Allow the answer is no."""
-    statements = [s for policy in policies for s in _list(policy["Statement"])]
-    effects = {s["Effect"] for s in statements if _applies(s, request)}
-    if unknown := effects - {"Allow", "Deny"}:
-        raise NotImplementedError(f"effect {unknown}")
-    return effects == {"Allow"}
+    """Whether IAM lets this through under a role's policies."""
+    return judge(policies, request).allowed
 
 
-def _applies(statement: Mapping[str, Any], request: Request) -> bool:
-    if unknown := statement.keys() - _KNOWN:
-        raise NotImplementedError(f"{', '.join(sorted(unknown))} in a statement")
-    return (
-        any(
-            _pattern(a, ignore_case=True).fullmatch(request.action)
-            for a in _list(statement["Action"])
-        )
-        and any(_matches_resource(r, request.resource) for r in _list(statement["Resource"]))
-        and all(
-            _condition_holds(operator, key, _list(wanted), request.context)
-            for operator, keys in statement.get("Condition", {}).items()
-            for key, wanted in keys.items()
-        )
+@dataclass(frozen=True)
+class _Simulator:
+    process: subprocess.Popen[str]
+
+    def ask(self, line: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+@cache
+def _simulator() -> _Simulator:
+    """One process for all of a test process's questions."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        why = "needs node and npm, for @cloud-copilot/iam-simulate"
+        if os.environ.get("REQUIRE_NODE"):
+            pytest.fail(why)
+        pytest.skip(why)
+    library = _installed() / "node_modules/@cloud-copilot/iam-simulate/dist/esm/index.js"
+    process = subprocess.Popen(
+        ["node", str(HERE / "judge.mjs"), str(library), ACCOUNT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    simulator = _Simulator(process)
+    atexit.register(simulator.end)
+    return simulator
 
 
-def _matches_resource(pattern: str, resource: str) -> bool:
-    # An action that knows no resources is only covered by "*".
-    return pattern == "*" if resource == "*" else bool(_pattern(pattern).fullmatch(resource))
-
-
-def _condition_holds(
-    operator: str, key: str, wanted: list[str], context: Mapping[str, str]
-) -> bool:
-    found = {name.lower(): value for name, value in context.items()}.get(key.lower())
-    if operator == "Null":
-        return str(found is None).lower() in wanted
-    name = operator.removesuffix("IfExists")
-    if name not in _OPERATORS:
-        raise NotImplementedError(f"condition operator {operator}")
-    if found is None:
-        return operator != name or name in _NEGATED
-    test = _OPERATORS[name]
-    hit = any(test(value, found) for value in wanted)
-    return hit != (name in _NEGATED)
-
-
-def _equals(wanted: str, found: str) -> bool:
-    return _literal(wanted) == found
-
-
-def _like(wanted: str, found: str) -> bool:
-    return bool(_pattern(wanted).fullmatch(found))
-
-
-_OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
-    "StringEquals": _equals,
-    "StringNotEquals": _equals,
-    "StringLike": _like,
-    "StringNotLike": _like,
-    "ArnEquals": _like,
-    "ArnLike": _like,
-    "Bool": lambda wanted, found: wanted.lower() == found.lower(),
-}
-_NEGATED = {"StringNotEquals", "StringNotLike"}
-
-
-def _literal(text: str) -> str:
-    if "${" in text:
-        raise NotImplementedError(f"policy variable in {text!r}")
-    return text
-
-
-@lru_cache
-def _pattern(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", _literal(pattern))
-    text = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts)
-    return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _installed() -> Path:
+    """The locked packages, once for each state of the lock; several processes may ask at once."""
+    lock = HERE / "package-lock.json"
+    folder = CACHE / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = folder.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, unfinished)
+            subprocess.run(
+                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+                cwd=unfinished,
+                check=True,
+                capture_output=True,
+            )
+            unfinished.rename(folder)
+    return folder

@@ -1,21 +1,18 @@
-"""The template as CloudFormation would see it: both transforms done, parameters filled in."""
+"""The templates as CloudFormation would see them: SAM's transform done, parameters filled in."""
 
 from __future__ import annotations
 
 import re
+import uuid
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
-from samcli.lib.cfn_language_extensions.api import create_default_intrinsic_resolver
-from samcli.lib.cfn_language_extensions.models import TemplateProcessingContext
-from samcli.lib.cfn_language_extensions.processors import ForEachProcessor
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from tools.stack_set import transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +22,9 @@ Json = Any
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
 NO_VALUE = object()
+MAIN, MONITORING = "template.yaml", "monitoring.yaml"
+NESTED = "Monitoring"
+"""Logical id of the stack that the main one nests."""
 
 REQUIRED = {
     "AgentId": "agent-1",
@@ -33,43 +33,50 @@ REQUIRED = {
 }
 """The parameters without a default."""
 
+ARNS = {
+    "AWS::CloudFormation::Stack": "cloudformation:{place}:stack/{name}/0",
+    "AWS::CloudWatch::Alarm": "cloudwatch:{place}:alarm:{name}",
+    "AWS::CloudWatch::CompositeAlarm": "cloudwatch:{place}:alarm:{name}",
+    "AWS::DynamoDB::Table": "dynamodb:{place}:table/{name}",
+    "AWS::IAM::Role": "iam::{account}:role/{name}",
+    "AWS::Lambda::Function": "lambda:{place}:function:{name}",
+    "AWS::Lambda::LayerVersion": "lambda:{place}:layer:{name}:1",
+    # A log group's ARN ends so, and thereby covers its streams.
+    "AWS::Logs::LogGroup": "logs:{place}:log-group:{name}:*",
+    "AWS::SNS::Topic": "sns:{place}:{name}",
+    "AWS::SQS::Queue": "sqs:{place}:{name}",
+    "AWS::Scheduler::ScheduleGroup": "scheduler:{place}:schedule-group/{name}",
+}
+KNOWN_BY_ARN = {"AWS::Lambda::LayerVersion", "AWS::SNS::Topic"}
+"""Kinds whose `!Ref` is the ARN."""
+
 
 class BadParameterError(Exception):
     """CloudFormation would refuse this parameter before it creates anything."""
 
 
 @cache
-def source() -> dict[str, Json]:
-    """template.yaml as written."""
-    return cast("dict[str, Json]", yaml_parse((ROOT / "template.yaml").read_text()))
+def source(file: str = MAIN) -> dict[str, Json]:
+    """A template as written."""
+    return cast("dict[str, Json]", yaml_parse((ROOT / file).read_text()))
 
 
-def transform(template: dict[str, Json], further_agents: str = "") -> dict[str, Json]:
-    """What CloudFormation's two transforms make of a packaged template.
-
-    The loop over the agents is written out by SAM's own processor, not by all of SAM's expander:
-    that one puts in every parameter's default, too.
-    """
-    context = TemplateProcessingContext(
-        deepcopy(template), {"FurtherAgentIds": further_agents.split(",")}
-    )
-    ForEachProcessor(create_default_intrinsic_resolver(context)).process_template(context)
-    written_out = {**context.fragment, "Transform": "AWS::Serverless-2016-10-31"}
-    session = boto3.session.Session(region_name="us-east-1")
-    return cast(
-        "dict[str, Json]",
-        Translator({}, Parser(), None, session).translate(written_out, parameter_values={}),
-    )
+def known(part: str) -> set[str]:
+    """The names of both templates' parts: Parameters, Resources, Outputs."""
+    return {*source()[part], *source(MONITORING)[part]}
 
 
 @cache
-def transformed(further_agents: str = "") -> dict[str, Json]:
-    """template.yaml after the transforms, intrinsic functions still in it."""
-    template = deepcopy(source())
+def transformed(file: str = MAIN) -> dict[str, Json]:
+    """A template after the transform, intrinsic functions still in it."""
+    template = deepcopy(source(file))
+    if file == MONITORING:
+        return template  # it has none
     # What `sam package` would do: the translator takes only S3 locations.
     template["Resources"]["DependenciesLayer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/function"
-    return transform(template, further_agents)
+    template["Resources"][NESTED]["Properties"]["Location"] = "https://s3.amazonaws.com/b/m"
+    return transform(template, "us-east-1")
 
 
 def check(name: str, value: str) -> None:
@@ -80,9 +87,10 @@ def check(name: str, value: str) -> None:
         raise BadParameterError(f"the template has no parameter {name}") from None
     if value not in [str(v) for v in declared.get("AllowedValues", [value])]:
         raise BadParameterError(f"{name}={value}: not among its allowed values")
-    listed = value.split(",") if declared["Type"] == "CommaDelimitedList" else [value]
-    if not all(re.fullmatch(declared.get("AllowedPattern", ".*"), v, re.DOTALL) for v in listed):
+    if not re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL):
         raise BadParameterError(f"{name}={value}: does not match its allowed pattern")
+    if len(value) > declared.get("MaxLength", 4096):
+        raise BadParameterError(f"{name}: longer than allowed")
     if declared["Type"] == "Number" and not (
         declared.get("MinValue", 0) <= float(value) <= declared.get("MaxValue", float("inf"))
     ):
@@ -91,35 +99,42 @@ def check(name: str, value: str) -> None:
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deployment with these parameters would consist of.
+    """What a deployment with these parameters would consist of, the nested stack's resources among them.
 
-    A reference to a resource is resolved to `<stack>/<logical id>` or, for its ARN, to
-    `arn:of:<stack>/<logical id>`.
+    A reference to a resource is resolved to `<stack>-<logical id>`; the nested stack counts as part of
+    its parent there, since no two of their logical ids are the same.
     """
 
     name: str = "spot-cleanup"
     region: str = "eu-west-1"
     overrides: tuple[tuple[str, str], ...] = ()
+    partition: str = "aws"
+    file: str = MAIN
 
     @classmethod
-    def of(cls, name: str = "spot-cleanup", region: str = "eu-west-1", **parameters: str) -> Stack:
-        for key, value in parameters.items():
-            check(key, value)
-        return cls(name, region, tuple(sorted(parameters.items())))
+    def of(
+        cls,
+        name: str = "spot-cleanup",
+        region: str = "eu-west-1",
+        partition: str = "aws",
+        **parameters: str,
+    ) -> Stack:
+        return _made(name, region, tuple(sorted(parameters.items())), partition)
 
     @property
     def template(self) -> dict[str, Json]:
-        return transformed(dict(self.overrides).get("FurtherAgentIds", ""))
+        return transformed(self.file)
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
-        declared = source()["Parameters"]
+        declared = source(self.file)["Parameters"]
         defaults = {k: str(v["Default"]) for k, v in declared.items() if "Default" in v}
-        return {**defaults, **REQUIRED, **dict(self.overrides)}
+        required = REQUIRED if self.file == MAIN else {}
+        return {**defaults, **required, **dict(self.overrides)}
 
     @cached_property
-    def resources(self) -> dict[str, Json]:
-        """Every resource that is created, intrinsic functions resolved."""
+    def own(self) -> dict[str, Json]:
+        """Every resource of this template that is created, intrinsic functions resolved."""
         return {
             logical_id: self._resolve(resource)
             for logical_id, resource in self.template["Resources"].items()
@@ -127,8 +142,26 @@ class Stack:
         }
 
     @cached_property
+    def nested(self) -> Stack | None:
+        """The stack inside this one."""
+        if NESTED not in self.template["Resources"] or not self.condition("HasMonitoring"):
+            return None
+        resource = self.template["Resources"][NESTED]
+        given = self._resolve(resource["Properties"]["Parameters"])
+        return Stack(self.name, self.region, tuple(given.items()), self.partition, MONITORING)
+
+    @cached_property
+    def resources(self) -> dict[str, Json]:
+        """Every resource that is created."""
+        return {**self.own, **(self.nested.resources if self.nested else {})}
+
+    @cached_property
     def outputs(self) -> dict[str, Json]:
-        return cast("dict[str, Json]", self._resolve(self.template["Outputs"]))
+        return {
+            name: self._resolve(output)
+            for name, output in self.template["Outputs"].items()
+            if "Condition" not in output or self.condition(output["Condition"])
+        }
 
     def properties(self, logical_id: str) -> dict[str, Json]:
         return cast("dict[str, Json]", self.resources[logical_id]["Properties"])
@@ -148,6 +181,17 @@ class Stack:
 
     def rule_holds(self, rule: str) -> bool:
         return all(self._truth(a["Assert"]) for a in self.template["Rules"][rule]["Assertions"])
+
+    def arn(self, logical_id: str) -> str:
+        """The ARN of a resource."""
+        if self.nested and logical_id in self.nested.template["Resources"]:
+            return self.nested.arn(logical_id)
+        pattern = ARNS[self.template["Resources"][logical_id]["Type"]]
+        return f"arn:{self.partition}:" + pattern.format(
+            place=f"{self.region}:{ACCOUNT}",
+            account=ACCOUNT,
+            name=self._resource(logical_id),
+        )
 
     def value_of(self, name: str) -> str:
         """What `${name}` stands for in Fn::Sub: a parameter, a resource or, with a dot, an attribute."""
@@ -189,7 +233,9 @@ class Stack:
             case "Ref":
                 return self._reference(operand)
             case "Fn::GetAtt":
-                logical_id, attribute = operand if isinstance(operand, list) else operand.split(".")
+                logical_id, attribute = (
+                    operand if isinstance(operand, list) else operand.split(".", 1)
+                )
                 return self._attribute(logical_id, attribute)
             case "Fn::Sub":
                 return re.sub(r"\$\{([^}!]+)\}", self._substitute, operand)
@@ -202,8 +248,6 @@ class Stack:
             case "Fn::Select":
                 index, parts = operand
                 return self._resolve(parts)[int(index)]
-            case "Fn::Length":
-                return len(self._resolve(operand))
             case "Fn::If":
                 condition, yes, no = operand
                 return self._resolve(yes if self.condition(condition) else no)
@@ -213,34 +257,44 @@ class Stack:
         raise NotImplementedError(name)
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
-        found = self._resource(logical_id)
-        if attribute != "Arn":
-            return f"{found}/{attribute}"
-        # A log group's ARN ends so, and thereby covers its streams.
-        kind = self.template["Resources"][logical_id]["Type"]
-        return f"arn:of:{found}" + (":*" if kind == "AWS::Logs::LogGroup" else "")
+        if attribute == "Arn":
+            return self.arn(logical_id)
+        if attribute.startswith("Outputs.") and self.nested:
+            return str(self.nested.outputs[attribute.removeprefix("Outputs.")]["Value"])
+        if attribute == "QueueName":
+            return self._resource(logical_id)
+        raise NotImplementedError(attribute)
 
     def _substitute(self, match: re.Match[str]) -> str:
         return self.value_of(match[1])
 
     def _reference(self, name: str) -> Json:
+        own = uuid.uuid5(uuid.NAMESPACE_URL, f"{self.region}/{self.name}")
+        place = f"arn:{self.partition}:cloudformation:{self.region}:{ACCOUNT}"
         pseudo = {
             "AWS::StackName": self.name,
+            "AWS::StackId": f"{place}:stack/{self.name}/{own}",
             "AWS::Region": self.region,
             "AWS::AccountId": ACCOUNT,
-            "AWS::Partition": "aws",
-            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::Partition": self.partition,
+            "AWS::URLSuffix": "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com",
             "AWS::NoValue": NO_VALUE,
         }
         if name in pseudo:
             return pseudo[name]
-        if name not in self.parameters:
-            return self._resource(name)
-        value = self.parameters[name]
-        many = source()["Parameters"][name]["Type"] == "CommaDelimitedList"
-        return value.split(",") if many else value
+        if name in self.parameters:
+            return self.parameters[name]
+        kind = self.template["Resources"].get(name, {}).get("Type")
+        return self.arn(name) if kind in KNOWN_BY_ARN else self._resource(name)
 
     def _resource(self, logical_id: str) -> str:
         if logical_id not in self.template["Resources"]:
             raise KeyError(f"reference to {logical_id}, which is not in the template")
-        return f"{self.name}/{logical_id}"
+        return f"{self.name}-{logical_id}"
+
+
+@cache
+def _made(name: str, region: str, overrides: tuple[tuple[str, str], ...], partition: str) -> Stack:
+    for key, value in overrides:
+        check(key, value)
+    return Stack(name, region, overrides, partition)

@@ -11,10 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from handler.images.cleanup import Fate
+from handler.images.delete import DeletionStatus
 from handler.instances.outcome import Outcome
-from handler.settings import Settings
-from handler.telemetry import CloudWatchJournal
 from tests.template.stack import ROOT, Stack
 
 Json = Any
@@ -26,6 +24,16 @@ AWS_METRICS = {
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration"},
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
 }
+CONTRACT = {
+    "AgentsFailed",
+    "InstancesOverdue",
+    "InstancesUntagged",
+    "LookUpFailures",
+    "ZombieHours",
+}
+"""Metrics that the functions are to send: see the contract's section 2."""
+SERVICE = {"service": "svc"}
+"""The metrics' only dimension."""
 OF_FILTERS = "Space/mine"
 """The namespace of what the filters on the log count: see test_log_filters.py."""
 STACK = Stack.of(
@@ -100,12 +108,12 @@ def in_alarms() -> list[tuple[str, str, dict[str, str]]]:
 
 def test_every_metric_named_is_emitted_and_every_metric_emitted_is_named() -> None:
     shown = {name for space, name, _ in on_dashboards() + in_alarms() if space == "Space"}
-    assert shown == emitted()
+    assert shown == emitted() | CONTRACT
 
 
 def test_no_metric_is_sent_past_the_telemetry_modules() -> None:
     senders = {path for path in CODE.rglob("*.py") if "metrics" in path.read_text()}
-    senders = {path for path in senders if re.search(r"add_metric|_send\(", path.read_text())}
+    senders = {path for path in senders if re.search(r"add_metric|self\.send\(", path.read_text())}
     assert senders == set(TELEMETRY)
 
 
@@ -114,26 +122,13 @@ def test_other_metrics_are_aws_own_and_of_this_stack() -> None:
         if space != "Space":
             assert name in AWS_METRICS[space]
             (value,) = dimensions.values()
-            assert value.startswith("mine/")
+            assert value.startswith("mine-")
 
 
-def test_the_dimensions_are_those_that_the_code_sends(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = {
-        "AWS_REGION": "eu-west-1",
-        "AGENT_ID": "agent-9",
-        "SERVER_URL": "https://backend.example.com",
-        "CLIENT_TOKEN": "t0ken",
-        "IDEMPOTENCY_TABLE": "table",
-        "POWERTOOLS_SERVICE_NAME": "svc",
-    }
-    CloudWatchJournal(Settings.read(settings, {}), "agent-9").fuse_blown("too many")
-    (blob,) = [json.loads(x) for x in capsys.readouterr().out.splitlines() if '"_aws"' in x]
-    (sent,) = blob["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
-    expected = {key: blob[key] for key in sent}
-    assert expected == {"service": "svc", "agent_id": "agent-9"}
+def test_metrics_have_the_service_as_their_only_dimension() -> None:
     for space, _, dimensions in on_dashboards() + in_alarms():
         if space == "Space":
-            assert dimensions == expected
+            assert dimensions == SERVICE
 
 
 def test_what_is_shown_of_housekeeping_exists_only_with_it() -> None:
@@ -169,7 +164,7 @@ def test_durations_are_shown_against_the_function_s_own_limit(
     (duration,) = [w for w in widgets("metric", dashboard) if "Duration" in str(w["metrics"])]
     (line,) = duration["annotations"]["horizontal"]
     assert line["value"] == STACK.properties(function)["Timeout"] * 1000
-    assert ("AWS/Lambda", "Duration", {"FunctionName": f"mine/{function}"}) in on_dashboards(
+    assert ("AWS/Lambda", "Duration", {"FunctionName": f"mine-{function}"}) in on_dashboards(
         dashboard
     )
 
@@ -177,7 +172,7 @@ def test_durations_are_shown_against_the_function_s_own_limit(
 def test_the_oldest_wait_is_shown_against_its_alarm() -> None:
     (wait,) = [w for w in widgets("metric") if "OldestWait" in str(w["metrics"])]
     (line,) = wait["annotations"]["horizontal"]
-    assert line["value"] == int(STACK.parameters["OldestWaitAlarmSeconds"])
+    assert line["value"] == int(STACK.parameters["OverdueAfterSeconds"])
 
 
 def test_the_state_of_every_alarm_is_on_the_dashboard() -> None:
@@ -186,7 +181,7 @@ def test_the_state_of_every_alarm_is_on_the_dashboard() -> None:
         **STACK.of_type("AWS::CloudWatch::Alarm"),
         **STACK.of_type("AWS::CloudWatch::CompositeAlarm"),
     }
-    assert sorted(widget["alarms"]) == sorted(f"arn:of:mine/{name}" for name in alarms)
+    assert sorted(widget["alarms"]) == sorted(map(STACK.arn, alarms))
 
 
 @pytest.mark.parametrize("dashboard", sorted(DASHBOARDS))
@@ -206,16 +201,21 @@ def test_widgets_are_titled_in_this_region_and_cover_one_another_nowhere(dashboa
         covered |= area
 
 
-def test_one_dashboard_serves_every_agent() -> None:
-    """The variable's fields: CloudWatch API Reference, "Dashboard Body Structure and Syntax"."""
-    (variable,) = DASHBOARDS["Dashboard"]["variables"]
-    assert variable["type"] == "property"
-    assert variable["property"] == variable["populateFrom"] == "agent_id"
-    assert variable["inputType"] == "select"
-    assert variable["defaultValue"] == "agent-9"
-    assert variable["search"] == '{"Space",agent_id,service} service="svc"'
-    for _, _, dimensions in on_dashboards("Dashboard"):
-        assert dimensions.get("agent_id", "agent-9") == "agent-9"
+def test_what_became_of_each_agent_s_machines_is_a_table_from_the_log() -> None:
+    (table,) = [w for w in widgets("log", "Dashboard") if "by agent_id" in w["query"]]
+    assert "count_distinct(instance_id)" in table["query"]
+    assert "agent_id" not in json.dumps(widgets("metric"))
+
+
+def test_the_longest_time_does_not_hide_the_others() -> None:
+    """It has an axis of its own: where few machines end in a day, p95 is the longest."""
+    (rows,) = [w["metrics"] for w in widgets("metric") if "TimeToTerminate" in str(w["metrics"])]
+    assert [row[-1].get("yAxis") for row in rows] == [None, None, "right"]
+
+
+def test_machine_hours_are_summed() -> None:
+    (widget,) = [w for w in widgets("metric") if "ZombieHours" in str(w["metrics"])]
+    assert (widget["stat"], widget["period"]) == ("Sum", 86400)
 
 
 def test_dashboards_are_named_after_stack_and_region_for_they_are_seen_from_every_region() -> None:
@@ -228,11 +228,15 @@ def test_saved_queries_are_named_after_the_stack_and_ask_its_own_log() -> None:
     assert sorted(query["Name"] for query in QUERIES.values()) == [
         "mine/failures by code",
         "mine/history of one instance",
+        "mine/look-ups that failed",
+        "mine/machines that do not end",
         "mine/slowest runs",
         "mine/terminations by reason",
     ]
     for query in QUERIES.values():
-        assert query["LogGroupNames"] == ["mine/TerminationLogGroup"]
+        of_both = query["Name"] == "mine/look-ups that failed"
+        other = ["mine-HousekeepingLogGroup"] if of_both else []
+        assert query["LogGroupNames"] == ["mine-TerminationLogGroup", *other]
 
 
 def test_outputs_lead_to_the_dashboards() -> None:
@@ -242,12 +246,13 @@ def test_outputs_lead_to_the_dashboards() -> None:
     ):
         url = STACK.outputs[output]["Value"]
         assert url.startswith("https://ap-south-1.console.aws.amazon.com/cloudwatch/")
-        assert url.endswith(f"#dashboards/dashboard/mine/{dashboard}")
+        assert url.endswith(f"#dashboards/dashboard/mine-{dashboard}")
 
 
 # ---------------------------------------------------------------- queries
 
-POWERTOOLS_KEYS = {"level", "message", "service", "function_request_id"}
+POWERTOOLS_KEYS = {"level", "message", "service", "function_request_id", "agent_id"}
+"""And what is appended to each line."""
 REPORT_KEYS = {  # of Lambda's own line at a run's end
     "type",
     "record.metrics.durationMs",
@@ -259,7 +264,7 @@ REPORT_KEYS = {  # of Lambda's own line at a run's end
 INSIGHTS = (
     {"SOURCE", "fields", "filter", "stats", "sort", "limit"}
     | {"by", "as", "asc", "desc", "in", "like", "and", "or"}
-    | {"count", "count_distinct", "max", "latest", "pct", "bin"}
+    | {"count", "count_distinct", "max", "latest", "pct", "bin", "ispresent"}
 )
 
 
@@ -304,11 +309,11 @@ def test_a_query_asks_only_for_keys_that_the_log_has(title: str) -> None:
 def test_a_log_table_reads_the_log_of_its_own_function(dashboard: str) -> None:
     function = "Housekeeping" if dashboard.startswith("Housekeeping") else "Termination"
     for widget in widgets("log", dashboard):
-        assert widget["query"].startswith(f"SOURCE 'mine/{function}LogGroup' | ")
+        assert widget["query"].startswith(f"SOURCE 'mine-{function}LogGroup' | ")
 
 
 def test_queries_ask_for_outcomes_that_there_are() -> None:
-    outcomes = {outcome.key for outcome in Outcome} | {fate.value for fate in Fate}
+    outcomes = {outcome.key for outcome in Outcome} | {status.value for status in DeletionStatus}
     for query, _ in saved_and_shown().values():
         for clause in re.findall(r"outcome (?:=|in) (\[[^]]*\]|\S+)", query):
             assert set(re.findall(r"[\"'](\w+)[\"']", clause)) <= outcomes

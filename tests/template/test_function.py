@@ -19,6 +19,24 @@ HOUSEKEEPING = {
     "MAX_DELETIONS_PER_RUN",
 }
 TERMINATION = ENVIRONMENT_VARIABLES - NOT_IN_THE_TEMPLATE - HOUSEKEEPING
+CONTRACT = {
+    "AUTO_TERMINATE_ENABLED": "true",
+    "BACKEND_CA_PARAMETER": "",
+    "BACKEND_CONCURRENCY": "8",
+    "CONFIRM_TERMINATION": "false",
+    "DRY_RUN": "false",
+    "EVENT_BUS_NAME": "",
+    "IDEMPOTENCY_WINDOW_SECONDS": "86400",
+    "MAX_FLEET_PERCENT": "100",
+    "MAX_TERMINATIONS_PER_RUN": "500",
+    "MISSING_INSTANCE_POLICY": "report_terminated",
+    "OVERDUE_AFTER_SECONDS": "3600",
+    "POWERTOOLS_METRICS_NAMESPACE": "SpotOptimizer",
+    "PROTECT_TAG": "DoNotTerminate",
+    "REQUIRED_TAGS": "ManagedBy=SpotOptimizer",
+    "UNTAGGED_REPLICAS": "refuse",
+}
+"""Variables with their defaults, as the contract has them."""
 
 
 def camel(variable: str) -> str:
@@ -26,7 +44,18 @@ def camel(variable: str) -> str:
 
 
 def test_the_template_sets_every_variable_that_the_settings_read() -> None:
-    assert Stack.of().environment().keys() == TERMINATION
+    environment = Stack.of().environment()
+    assert environment.keys() == TERMINATION
+    assert {name: environment[name] for name in CONTRACT} == CONTRACT
+
+
+@pytest.mark.parametrize(("given", "told"), [("", "mine"), ("ours", "ours")])
+def test_the_service_is_called_as_the_stack_unless_it_is_told_another_name(
+    given: str, told: str
+) -> None:
+    stack = Stack.of("mine", PowertoolsServiceName=given, HousekeepingEnabled="true")
+    for function in ("TerminationFunction", "HousekeepingFunction"):
+        assert stack.environment(function)["POWERTOOLS_SERVICE_NAME"] == told
 
 
 def test_every_variable_has_a_parameter_of_its_name() -> None:
@@ -39,7 +68,7 @@ def test_every_variable_has_a_parameter_of_its_name() -> None:
 @pytest.mark.parametrize("variable", sorted(TERMINATION - {"SCHEDULE_NAME"}))
 def test_a_parameter_reaches_its_variable(variable: str) -> None:
     if variable == "IDEMPOTENCY_TABLE":
-        assert Stack.of().environment()[variable] == "spot-cleanup/IdempotencyTable"
+        assert Stack.of().environment()[variable] == "spot-cleanup-IdempotencyTable"
         return
     name = "LogLevel" if variable == "POWERTOOLS_LOG_LEVEL" else camel(variable)
     declared = source()["Parameters"][name]
@@ -47,6 +76,8 @@ def test_a_parameter_reaches_its_variable(variable: str) -> None:
     other = {
         "BackendConcurrency": "9",
         "RequiredTags": "ManagedBy=Other,Env=test",
+        "EventBusName": "spot/events",
+        "BackendCaParameter": "/spot/ca",
         "ServerUrl": "https://other.example.com/base",
     }.get(name, "77")
     value = values[-1] if values else other
@@ -66,6 +97,7 @@ def test_the_settings_accept_the_template_s_defaults() -> None:
             "CLIENT_TOKEN_PARAMETER",
             "IDEMPOTENCY_TABLE",
             "SCHEDULE_NAME",
+            "POWERTOOLS_SERVICE_NAME",
         )
     }
     assert settings == Settings.read(required, {})
@@ -76,23 +108,14 @@ def test_the_handler_is_where_the_template_says() -> None:
     assert callable(getattr(import_module(module), name))
 
 
-@pytest.mark.parametrize(
-    ("given", "agents", "reserved"),
-    [
-        ("1", "", "1"),
-        ("3", "", "3"),
-        ("0", "", None),  # the account is too small
-        ("1", "agent-2", None),  # the default: one at a time would make them wait for one another
-        ("3", "agent-2", "3"),
-        ("0", "agent-2", None),
-    ],
-)
-def test_concurrency_is_reserved_where_it_is_of_use(
-    given: str, agents: str, reserved: str | None
+@pytest.mark.parametrize(("given", "reserved"), [("0", None), ("1", "1"), ("3", "3")])
+def test_concurrency_is_reserved_only_where_it_is_asked_for(
+    given: str, reserved: str | None
 ) -> None:
-    stack = Stack.of(ReservedConcurrency=given, FurtherAgentIds=agents)
-    function = stack.properties("TerminationFunction")
+    """A new account's limit of 10 is too small to reserve from."""
+    function = Stack.of(ReservedConcurrency=given).properties("TerminationFunction")
     assert function.get("ReservedConcurrentExecutions") == reserved
+    assert source()["Parameters"]["ReservedConcurrency"]["Default"] == 0
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
@@ -117,7 +140,7 @@ def test_lambda_and_powertools_log_at_one_level_to_a_group_with_an_end(level: st
     assert function["LoggingConfig"] == {
         "LogFormat": "JSON",
         "ApplicationLogLevel": level,
-        "LogGroup": "spot-cleanup/TerminationLogGroup",
+        "LogGroup": "spot-cleanup-TerminationLogGroup",
     }
     assert stack.environment()["POWERTOOLS_LOG_LEVEL"] == level
     assert stack.properties("TerminationLogGroup")["RetentionInDays"] == "30"

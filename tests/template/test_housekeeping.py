@@ -2,48 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 
 import pytest
 
 from handler.settings import ENVIRONMENT_VARIABLES, Settings
 from tests.support.iam import Request, is_allowed
-from tests.template.stack import ACCOUNT, ROOT, BadParameterError, Stack
-from tests.template.test_roles import HERE, OURS, PARAMETER, REGION, TABLE, VIA_SSM, tag
+from tests.template.stack import ACCOUNT, BadParameterError, Stack
+from tests.template.test_roles import (
+    FAILED_RUNS,
+    HERE,
+    INSTANCE,
+    OURS,
+    PARAMETER,
+    REGION,
+    REPORTED,
+    ROLE,
+    TABLE,
+    VIA_SSM,
+    item,
+    named,
+    tag,
+)
 
 ON = {"HousekeepingEnabled": "true"}
 IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1234567890abcdef0"
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1234567890abcdef0"
-LOG_STREAM = "arn:of:spot-cleanup/HousekeepingLogGroup:log-stream:2025/11/25"
+STACK = Stack.of(region=REGION, **ON)
+LOG_STREAM = STACK.arn("HousekeepingLogGroup").removesuffix("*") + "log-stream:2025/11/25"
+OUTBOX = "cleanup-reports#agent-1"
+VOLUME = f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-1"
+RULE = f"arn:aws:rbin:{REGION}:{ACCOUNT}:rule/r"
+PUBLIC = f"arn:aws:ssm:{REGION}::parameter/aws/service/ami-amazon-linux-latest/al2023"
 OTHER_PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden-ami"
 LOOKS = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLaunchConfigurations",
+    "ec2:DescribeFastSnapshotRestores",
+    "ec2:DescribeFleets",
+    "ec2:DescribeImageAttribute",
     "ec2:DescribeImageReferences",
     "ec2:DescribeImages",
     "ec2:DescribeInstances",
     "ec2:DescribeLaunchTemplates",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeLockedSnapshots",
+    "ec2:DescribeSnapshotAttribute",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeSpotFleetRequests",
     "ec2:DescribeSpotInstanceRequests",
     "ec2:DescribeVolumes",
     "imagebuilder:ListImageRecipes",
     "rbin:ListRules",
     "ssm:DescribeParameters",
 ]
+RESOURCES = {"ec2:DescribeImageAttribute": IMAGE, "ec2:DescribeSnapshotAttribute": SNAPSHOT}
+"""Of the looks that know some."""
 ALLOWED = [
-    *(Request(action, context=HERE) for action in LOOKS),
+    *(Request(action, RESOURCES.get(action, "*"), HERE) for action in LOOKS),
     Request("ec2:DeregisterImage", IMAGE, OURS),
     Request("ec2:DeleteSnapshot", SNAPSHOT, OURS),
     Request("ssm:GetParameters", OTHER_PARAMETER, HERE),
+    Request("ssm:GetParameters", PUBLIC, HERE),
     Request("ssm:GetParameter", PARAMETER, HERE),
-    Request("dynamodb:GetItem", TABLE, HERE),
-    Request("dynamodb:PutItem", TABLE, HERE),
-    Request("dynamodb:DeleteItem", TABLE, HERE),
+    Request("dynamodb:GetItem", TABLE, item(OUTBOX)),
+    Request("dynamodb:PutItem", TABLE, item(OUTBOX)),
+    Request("dynamodb:DeleteItem", TABLE, item(OUTBOX)),
     Request("logs:PutLogEvents", LOG_STREAM, HERE),
-    Request("sqs:SendMessage", "arn:of:spot-cleanup/FailedRunsQueue", HERE),
+    Request("sqs:SendMessage", FAILED_RUNS, HERE),
 ]
 DENIED = [
     Request("ec2:DeregisterImage", IMAGE, HERE),
@@ -55,20 +81,19 @@ DENIED = [
     Request("ec2:DisableImageDeregistrationProtection", IMAGE, OURS),
     Request("ec2:UnlockSnapshot", SNAPSHOT, OURS),
     Request("ec2:CreateTags", IMAGE, OURS),
-    Request("ec2:DeleteVolume", "*", OURS),
-    Request("ec2:TerminateInstances", "*", OURS),
+    Request("ec2:DeleteVolume", VOLUME, OURS),
+    Request("ec2:TerminateInstances", INSTANCE, OURS),
+    Request("ec2:ModifyImageAttribute", IMAGE, OURS),
     Request("ssm:PutParameter", OTHER_PARAMETER, HERE),
     Request("ssm:GetParameter", OTHER_PARAMETER, HERE),
     Request("ssm:GetParameters", OTHER_PARAMETER.replace(ACCOUNT, "999999999999"), HERE),
-    Request("rbin:DeleteRule", "*", HERE),
+    Request("rbin:DeleteRule", RULE, HERE),
     Request("dynamodb:Scan", TABLE, HERE),
-    Request("iam:PassRole", "*", HERE),
+    Request("dynamodb:PutItem", TABLE, item(REPORTED)),
+    Request("dynamodb:PutItem", TABLE, item(OUTBOX, REPORTED)),
+    Request("dynamodb:DeleteItem", TABLE, HERE),
+    Request("iam:PassRole", ROLE, HERE),
 ]
-
-
-def named(request: Request) -> str:
-    tags = " ".join(map("=".join, request.context.items()))
-    return f"{request.action} {request.resource.rsplit(':', 1)[-1]} {tags}"
 
 
 def policies(**parameters: str) -> list[dict[str, object]]:
@@ -103,7 +128,13 @@ def test_the_settings_accept_its_environment_and_have_the_same_defaults() -> Non
     settings = Settings.read({**environment, "AWS_REGION": REGION}, {})
     bare = {
         name: environment[name]
-        for name in ("AGENT_ID", "SERVER_URL", "CLIENT_TOKEN_PARAMETER", "IDEMPOTENCY_TABLE")
+        for name in (
+            "AGENT_ID",
+            "SERVER_URL",
+            "CLIENT_TOKEN_PARAMETER",
+            "IDEMPOTENCY_TABLE",
+            "POWERTOOLS_SERVICE_NAME",
+        )
     }
     assert settings == Settings.read({**bare, "AWS_REGION": REGION}, {})
 
@@ -118,6 +149,7 @@ def test_the_settings_accept_its_environment_and_have_the_same_defaults() -> Non
         ("MaxDeletionsPerRun", "MAX_DELETIONS_PER_RUN"),
         ("RequiredTags", "REQUIRED_TAGS"),
         ("ProtectTag", "PROTECT_TAG"),
+        ("BackendCaParameter", "BACKEND_CA_PARAMETER"),
     ],
 )
 def test_a_parameter_reaches_its_variable(parameter: str, variable: str) -> None:
@@ -147,27 +179,23 @@ def test_the_handler_is_where_the_template_says() -> None:
 
 
 def test_it_runs_every_hour_under_a_name_of_its_own_and_is_not_repeated() -> None:
-    stack = Stack.of("mine", AgentId="agent-1", **ON)
+    stack = Stack.of("mine", **ON)
     (schedule,) = [
         one
         for one in stack.of_type("AWS::Scheduler::Schedule").values()
-        if one["Name"] == "mine-housekeeping"
+        if one["Name"] == "housekeeping"
     ]
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
-    assert schedule["GroupName"] == "mine/ScheduleGroup"
+    assert schedule["GroupName"] == "mine-ScheduleGroup"
+    assert schedule["Target"]["Arn"] == stack.arn("HousekeepingFunction")
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
-    sent = json.loads(schedule["Target"]["Input"])
-    assert json.loads((ROOT / "events" / "housekeeping.json").read_text()) == sent
     assert stack.properties("HousekeepingFunction")["Timeout"] < 3600
 
 
-def test_it_runs_once_for_the_stack_however_many_agents_there_are() -> None:
-    """Images and snapshots are an account's and a region's."""
-    stack = Stack.of(FurtherAgentIds="agent-2,agent-3", ReservedConcurrency="3", **ON)
-    schedules = stack.of_type("AWS::Scheduler::Schedule").values()
-    targets = [one["Target"]["Arn"] for one in schedules]
-    assert targets.count("arn:of:spot-cleanup/HousekeepingFunction") == 1
-    assert stack.properties("HousekeepingFunction")["ReservedConcurrentExecutions"] == 1
+@pytest.mark.parametrize(("given", "reserved"), [("0", None), ("1", 1), ("5", 1)])
+def test_it_reserves_one_run_where_anything_is_reserved(given: str, reserved: int | None) -> None:
+    function = Stack.of(ReservedConcurrency=given, **ON).properties("HousekeepingFunction")
+    assert function.get("ReservedConcurrentExecutions") == reserved
 
 
 @pytest.mark.parametrize("request_", ALLOWED, ids=named)
@@ -193,6 +221,6 @@ def test_no_other_secret_is_decrypted_though_the_default_key_would() -> None:
 
 
 def test_the_schedule_may_start_it_once_it_is_there() -> None:
-    mine = Request("lambda:InvokeFunction", "arn:of:spot-cleanup/HousekeepingFunction")
+    mine = Request("lambda:InvokeFunction", Stack.of(**ON).arn("HousekeepingFunction"))
     assert is_allowed(Stack.of(**ON).policies("ScheduleRole"), mine)
     assert not is_allowed(Stack.of().policies("ScheduleRole"), mine)

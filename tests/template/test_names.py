@@ -1,11 +1,12 @@
 """Two stacks live side by side in one region, and one stack in several."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.template.stack import Stack
+from tests.template.stack import MONITORING, Stack, transformed
 
 # The properties by which a resource's name is chosen; without one CloudFormation makes it up.
 NAMES = {
@@ -24,7 +25,18 @@ NAMES = {
     "AWS::Scheduler::Schedule": "Name",
     "AWS::Scheduler::ScheduleGroup": "Name",
 }
+# The most characters that a chosen name may have, where it is made of the stack's (AWS's API references).
+LONGEST = {
+    "AWS::CloudWatch::Alarm": 255,
+    "AWS::CloudWatch::CompositeAlarm": 255,
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Lambda::LayerVersion": 140,
+    "AWS::Logs::QueryDefinition": 255,
+    "AWS::Scheduler::Schedule": 64,
+}
+LONGEST_STACK_NAME = 128
 NAMELESS = {
+    "AWS::CloudFormation::Stack",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
@@ -37,11 +49,11 @@ UNTAGGED = {
     "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::Scheduler::Schedule",
-} | NAMELESS
+} | NAMELESS - {"AWS::CloudFormation::Stack"}
 
 
 FULL = {
-    "FurtherAgentIds": "agent-2,agent-3",
+    "AgentId": "agent-1,agent-2=web",
     "HousekeepingEnabled": "true",
     "AlarmEmail": "ops@example.com",
 }
@@ -63,7 +75,8 @@ def names(stack: Stack) -> list[tuple[str, str]]:
 def test_every_kind_of_resource_is_looked_at() -> None:
     kinds = {resource["Type"] for resource in Stack.of(**FULL).resources.values()}
     assert kinds == NAMES.keys() | NAMELESS
-    assert not set(Stack.of(**FULL).template["Resources"]) - set(Stack.of(**FULL).resources)
+    templates = {**transformed()["Resources"], **transformed(MONITORING)["Resources"]}
+    assert set(Stack.of(**FULL).resources) == set(templates)
 
 
 def test_two_stacks_of_the_same_agents_share_no_name() -> None:
@@ -84,11 +97,30 @@ def test_roles_have_no_chosen_name() -> None:
     assert not [role for role in roles.values() if "RoleName" in role]
 
 
-def test_the_schedule_is_named_after_its_agent_and_in_the_stack_s_own_group() -> None:
-    schedule = Stack.of("mine").one("AWS::Scheduler::Schedule")
-    assert schedule["Name"] == "termination-agent-1"
-    assert schedule["GroupName"] == "mine/ScheduleGroup"
-    assert Stack.of("mine").one("AWS::Scheduler::ScheduleGroup")["Name"] == "mine"
+def test_a_schedule_has_its_name_in_the_stack_s_own_group_which_cloudformation_names() -> None:
+    for stack in ("mine", "m" * LONGEST_STACK_NAME):
+        one = Stack.of(stack, **FULL)
+        schedules = one.of_type("AWS::Scheduler::Schedule").values()
+        assert sorted(s["Name"] for s in schedules) == ["housekeeping", "termination"]
+        assert {s["GroupName"] for s in schedules} == {f"{stack}-ScheduleGroup"}
+        assert "Name" not in one.one("AWS::Scheduler::ScheduleGroup")
+
+
+def test_no_name_is_too_long_for_the_longest_stack_s_in_the_longest_region() -> None:
+    """128 characters (CloudFormation, CreateStack); StackSets make names of 58 and more."""
+    stack = Stack.of("s" * LONGEST_STACK_NAME, "ap-southeast-1", **FULL)
+    chosen = [
+        (r["Type"], r["Properties"][NAMES[r["Type"]]])
+        for r in stack.resources.values()
+        if r["Type"] in NAMES and NAMES[r["Type"]] in r["Properties"]
+    ]
+    assert {kind for kind, _ in chosen} == LONGEST.keys()
+    for kind, name in chosen:
+        assert len(name) <= LONGEST[kind]
+    longest = "n" * 126
+    space = Stack.of("s" * LONGEST_STACK_NAME, PowertoolsMetricsNamespace=longest)
+    for one in space.of_type("AWS::Logs::MetricFilter").values():
+        assert len(one["MetricTransformations"][0]["MetricNamespace"]) <= 255
 
 
 def tags(properties: dict[str, Any]) -> dict[str, str]:
@@ -103,7 +135,7 @@ def test_whatever_can_be_tagged_tells_whose_it_is(logical_id: str) -> None:
         return
     wanted = {"Application": "spot-cleanup", "Stage": "staging", "Agent": "several"}
     assert tags(several.properties(logical_id)).items() >= wanted.items()
-    one = Stack.of(**{**FULL, "AgentId": "agent-9", "FurtherAgentIds": ""})
+    one = Stack.of(**{**FULL, "AgentId": "agent-9"})
     wanted = {"Application": "spot-cleanup", "Stage": "production", "Agent": "agent-9"}
     assert tags(one.properties(logical_id)).items() >= wanted.items()
 
@@ -113,6 +145,25 @@ def test_nothing_is_bound_to_one_region_account_or_partition() -> None:
     assert "ap-south-1" in text
     for other in ("us-east-1", "eu-west-1"):
         assert other not in text
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        ("aws", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("aws-cn", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("aws-us-gov", "us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+    ],
+)
+def test_links_and_arns_are_those_of_the_partition(
+    partition: str, region: str, console: str
+) -> None:
+    stack = Stack.of("mine", region, partition, **FULL)
+    urls = [o["Value"] for o in stack.outputs.values() if o["Value"].startswith("https://")]
+    assert len(urls) == 3
+    assert all(url.startswith(console) for url in urls)
+    arns = set(re.findall(r"\barn:([a-z-]+):", json.dumps(stack.own)))
+    assert arns == {partition}
 
 
 def test_every_output_says_what_it_is_for() -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from handler.settings import Settings
 from tests.template.stack import BadParameterError, Stack, source
 
 PARAMETERS = sorted(source()["Parameters"])
@@ -55,12 +56,37 @@ BAD = [
     ("AlarmTopicArn", "ops@example.com"),
     ("AlarmEmail", "ops"),
     ("AlarmEmail", "ops@example.com,dev@example.com"),
-    ("AgentId", "a" * 53),
-    ("FurtherAgentIds", "agent-2,a b"),
-    ("FurtherAgentIds", "agent-2,${AWS::StackName}"),
-    ("FurtherAgentIds", "agent-2,-x"),
-    ("FurtherAgentIds", "a" * 53),
     ("ClientTokenParameter", "{agent_id}"),
+    ("ClientTokenParameter", "aws-token"),
+    ("ClientTokenParameter", "/SSM/token"),
+    ("ClientTokenParameter", "/awsToken"),
+    ("ClientTokenParameter", "a/b/token"),  # SSM: a name with levels begins with a slash
+    ("ClientTokenParameter", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16"),
+    ("ClientTokenParameter", "<parameter>"),
+    ("BackendCaParameter", "/aws/ca"),
+    ("BackendCaParameter", "/spot/{agent_id}/ca"),
+    ("ServerUrl", "https://.."),
+    ("ServerUrl", "https://-backend.example.com"),
+    ("ServerUrl", "https://backend..example.com"),
+    ("ServerUrl", "https://[backend]"),
+    ("ServerUrl", "https://2001:db8::1/"),
+    ("ServerUrl", "https://backend.example.com/#x"),
+    ("ServerUrl", "https://backend.example.com/a b"),
+    ("ServerUrl", "<https://the backend>"),
+    ("RequiredTags", "ManagedBy= x"),
+    ("RequiredTags", "ManagedBy=x "),
+    ("RequiredTags", "ManagedBy=" + "x" * 257),
+    ("ProtectTag", " x"),
+    ("ProtectTag", "x" * 129),
+    ("UntaggedReplicas", "true"),
+    ("EventBusName", "arn:aws:events:eu-west-1:123456789012:event-bus/spot"),
+    ("PowertoolsMetricsNamespace", "AWS/Spot"),
+    ("PowertoolsMetricsNamespace", ""),
+    ("PowertoolsMetricsNamespace", "n" * 127),
+    ("PowertoolsServiceName", "a b"),
+    ("OverdueAfterSeconds", "59"),
+    ("MonitoringEnabled", "no"),
+    ("AlarmEmail", "<ops@example.com>"),
     ("ClientTokenParameter", "/{agent_id}/token"),
     ("ClientTokenParameter", "/spot/{agent}/token"),
     ("Stage", "Production"),
@@ -86,12 +112,26 @@ GOOD = [
     ("AlarmEmail", "spot.ops+night@mail.example.com"),
     ("ClientTokenParameter", "/spot/{agent_id}/token"),
     ("ClientTokenParameter", "/spot/token-{agent_id}"),
-    ("FurtherAgentIds", "agent-2"),
-    ("FurtherAgentIds", "agent-2,3f0c2b9e-8c1d-4a57-9f43-0d6f6a7f1c11,agent:7@eu"),
+    ("ClientTokenParameter", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15"),
+    ("ClientTokenParameter", "my-aws-token"),
+    ("BackendCaParameter", "/spot/ca.pem"),
+    ("ServerUrl", "https://[2001:db8::1]:8443/optimizer"),
+    ("ServerUrl", "https://192.0.2.1"),
+    ("ServerUrl", "https://backend_2.internal."),
+    ("ServerUrl", "https://localhost/api/~spot/v1.0/a%20b"),
+    ("RequiredTags", "ManagedBy=Spot Optimizer"),
+    ("RequiredTags", "ManagedBy=a=b,Team name=x=y z"),
+    ("RequiredTags", "ManagedBy=größe (1)"),
+    ("ProtectTag", "Do not terminate"),
+    ("EventBusName", "default"),
+    ("PowertoolsMetricsNamespace", "My metrics/spot"),
+    ("PowertoolsMetricsNamespace", "AWSome"),
+    ("PowertoolsServiceName", "s" * 128),
     ("Stage", "staging"),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), GOOD)
-def test_a_good_value_is_taken(name: str, value: str) -> None:
-    assert Stack.of(**{name: value}).resources
+def test_a_good_value_is_taken_by_the_template_and_by_the_function(name: str, value: str) -> None:
+    environment = Stack.of(**{name: value}).environment()
+    Settings.read({**environment, "AWS_REGION": "eu-west-1"}, {})

@@ -17,6 +17,8 @@ from tools.dashboard_preview.template import TEMPLATE, Template
 from tools.dashboard_preview.widgets import Recorded, read
 
 ROOT = TEMPLATE.parent
+SERVICE = "spot-cleanup"
+"""The handler's own default, without a stack."""
 INTERVALS = ("60", "120", "180", "240", "300", "600", "900")
 """Those that the template has."""
 
@@ -34,7 +36,7 @@ class Subject:
 def about(runs: int, interval: timedelta) -> str:
     """What a reader of the picture must know."""
     return (
-        f"Drawn from template.yaml and a local week: {runs:,} runs of the real handler, one every "
+        f"Drawn from monitoring.yaml and a local week: {runs:,} runs of the real handler, one every "
         f"{interval.total_seconds() / 60:g} minutes, on the reference backend and moto. Invocations, errors "
         "and durations are measured here; what only AWS could measure says so."
     )
@@ -54,13 +56,24 @@ def subjects(seconds: str) -> list[Subject]:
 
 
 def parameters(seconds: str) -> dict[str, str]:
-    """The template's parameters that are not its defaults here."""
+    """The template's parameters, as template.yaml hands them in with its own defaults."""
     return {
-        "AgentId": week.AGENT,
-        "HousekeepingEnabled": "true",
+        "ParentStack": "spot-cleanup",
+        "TerminationFunction": "TerminationFunction",
+        "HousekeepingFunction": "HousekeepingFunction",
+        "TerminationLogGroup": "TerminationLogGroup",
+        "HousekeepingLogGroup": "HousekeepingLogGroup",
+        "FailedRunsQueue": "FailedRunsQueue",
+        "UndeliveredQueue": "UndeliveredQueue",
+        "ServiceName": SERVICE,
+        "MetricsNamespace": "SpotOptimizer",
         "TerminationCheckInterval": seconds,
+        "OverdueAfterSeconds": "3600",
+        "AlarmEmail": "",
+        "AlarmTopicArn": "",
+        "Stage": "production",
+        "Agent": week.AGENT,
         "AWS::Region": REGION,
-        "AWS::StackName": "spot-cleanup",
     }
 
 

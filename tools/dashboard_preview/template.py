@@ -1,4 +1,4 @@
-"""The dashboards of template.yaml, with every parameter and reference filled in."""
+"""The dashboards of monitoring.yaml, with every parameter and reference filled in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.dashboard_preview.errors import CannotDrawError
 
 Json = Any
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+TEMPLATE = Path(__file__).resolve().parents[2] / "monitoring.yaml"
 _SPAN = re.compile(r"-P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?")
 _KNOWN = {"start", "periodOverride", "widgets", "variables"}
 
@@ -85,7 +85,6 @@ class Template:
         symbols = IntrinsicsSymbolTable(
             template=source, logical_id_translator={**defaults, **parameters}
         )
-        symbols.common_attribute_resolver["QueueName"] = str
         return cls(source["Resources"], IntrinsicResolver(source, symbols))
 
     def resolved(self, node: Json) -> Json:

@@ -15,6 +15,7 @@ _ONGOING = "Transaction is ongoing for the item"
 _FAILED_CHECK = "ConditionalCheckFailedException"
 _NAMES = {"ExpressionAttributeNames", "ExpressionAttributeValues"}
 _CONDITION = {"ConditionExpression", "ReturnValuesOnConditionCheckFailure", *_NAMES}
+LARGEST_ITEM = 400 * 1024
 _UNREAD = {"ReturnConsumedCapacity"}
 _KNOWN = {
     "PutItem": {"TableName", "Item", *_CONDITION},
@@ -67,6 +68,17 @@ class Table:
             raise invalid("One or more parameter values were invalid: Missing the key") from None
 
 
+def _fits(item: Mapping[str, Any]) -> None:
+    """Names and values of flat attributes
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
+    size = sum(
+        len(name.encode()) + len(str(next(iter(value.values()))).encode())
+        for name, value in item.items()
+    )
+    if size > LARGEST_ITEM:
+        raise invalid("Item size has exceeded the maximum allowed size")
+
+
 class Tables:
     """An account's tables."""
 
@@ -88,6 +100,7 @@ class Tables:
         table = self._open("PutItem", parameters)
         key = table.key_of(parameters["Item"], exactly=False)
         _not_held(table, key)
+        _fits(parameters["Item"])
         table.items[key] = _put(table.items.get(key), parameters)
         return {}
 

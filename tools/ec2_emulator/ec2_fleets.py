@@ -27,14 +27,14 @@ def describe_fleets(world: World, parameters: Mapping[str, Any]) -> Mapping[str,
     shown = [each for each in known if ids or each.type != "instant"]
     found = select(shown, parameters.get("Filters", []), _FILTERS, lambda _: {})
     some, token = page(found, known.index, parameters, smallest=1)
-    return {"Fleets": [_fleet(each) for each in some], "NextToken": token}
+    return {"Fleets": [_fleet(world, each) for each in some], "NextToken": token}
 
 
 def describe_spot_fleet_requests(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     ids = parameters.get("SpotFleetRequestIds", [])
     known = _known(world, ids, "InvalidSpotFleetRequestId.NotFound", spot=True)
     some, token = page(known, known.index, parameters, smallest=1)
-    return {"SpotFleetRequestConfigs": [_request(each) for each in some], "NextToken": token}
+    return {"SpotFleetRequestConfigs": [_request(world, each) for each in some], "NextToken": token}
 
 
 def _known(world: World, ids: list[str], code: str, *, spot: bool) -> list[Ec2Fleet]:
@@ -46,17 +46,20 @@ def _known(world: World, ids: list[str], code: str, *, spot: bool) -> list[Ec2Fl
     return [fleets[key] for key in dict.fromkeys(ids)] if ids else list(fleets.values())
 
 
-def _fleet(fleet: Ec2Fleet) -> dict[str, Any]:
+def _fleet(world: World, fleet: Ec2Fleet) -> dict[str, Any]:
     return {
         "FleetId": fleet.id,
         "FleetState": fleet.state,
         "Type": fleet.type,
         "CreateTime": as_datetime(fleet.created_at),
         "TargetCapacitySpecification": {"TotalTargetCapacity": fleet.target},
+        "LaunchTemplateConfigs": [
+            {"Overrides": [{"ImageId": one}]} for one in _image(world, fleet)
+        ],
     }
 
 
-def _request(fleet: Ec2Fleet) -> dict[str, Any]:
+def _request(world: World, fleet: Ec2Fleet) -> dict[str, Any]:
     return {
         "SpotFleetRequestId": fleet.id,
         "SpotFleetRequestState": fleet.state,
@@ -64,9 +67,15 @@ def _request(fleet: Ec2Fleet) -> dict[str, Any]:
         "SpotFleetRequestConfig": {
             "Type": fleet.type,
             "TargetCapacity": fleet.target,
+            "LaunchSpecifications": [{"ImageId": one} for one in _image(world, fleet)],
             "IamFleetRole": "arn:aws:iam::123456789012:role/aws-ec2-spot-fleet-tagging-role",
         },
     }
+
+
+def _image(world: World, fleet: Ec2Fleet) -> list[str]:
+    """The image that the fleet itself names, where it does."""
+    return [image for key, image in world.library.fleet_images.items() if key == fleet.id]
 
 
 OPERATIONS: Mapping[str, Handler] = {

@@ -85,6 +85,7 @@ def _described(request: SpotRequest) -> dict[str, Any]:
         "Type": request.type,
         "Status": {"Code": code, "Message": code, "UpdateTime": as_datetime(request.created_at)},
         "CreateTime": as_datetime(request.created_at),
+        "LaunchSpecification": {"ImageId": request.image_id} if request.image_id else None,
         "Tags": tag_list(request.tags) or None,
     }
 

@@ -13,6 +13,7 @@ class SpotRequest:
     created_at: float
     state: str = "active"
     instance_id: str | None = None
+    image_id: str = ""  # of its launch specification
 
     def __post_init__(self) -> None:
         if self.type not in {"one-time", "persistent"}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
+from handler import redact
 from handler.backend.errors import BackendError
 from handler.backend.wire import Envelope, is_acknowledged, read_envelope, said_by
 
@@ -101,7 +101,7 @@ class BackendApi:
         Raises:
             BackendError: it was not acknowledged.
         """
-        reply = self._call("POST", call, json.dumps(sent).encode(), left)
+        reply = self._call("POST", call, redact.dumps(sent).encode(), left)
         if not (200 <= reply.status < 300 and is_acknowledged(reply.body)):
             raise BackendError(_refusal("the report", reply), reply.status)
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
-from handler.aws.lists import read_all
-from handler.instances.calls import ask, chunks, request_id
+from handler.instances.calls import ask, chunks, read_all, request_id
 from handler.instances.model import State
 from handler.instances.ports import Accepted, Change
 from handler.instances.surroundings import Leaving, Member

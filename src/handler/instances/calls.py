@@ -7,8 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from handler.aws import error_codes
+from handler.aws import error_codes, lists
 from handler.aws.errors import AwsError
+
+LONGEST = 60.0
+"""Seconds; longer than any run has time to look."""
 
 
 def ask(call: Callable[[], Mapping[str, Any]], key: str) -> Mapping[str, Any] | AwsError:
@@ -45,3 +48,13 @@ def chunks(values: Collection[str], size: int) -> Iterator[list[str]]:
     """Cut ids into calls."""
     rest = iter(values)
     return iter(lambda: list(islice(rest, size)), [])
+
+
+def read_all(
+    client: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    operation: str,
+    key: str,
+    **given: object,
+) -> list[dict[str, Any]] | AwsError:
+    """Every page's items; whoever looks bounds the time (`LookUps`)."""
+    return lists.read_all(client, operation, key, lambda: LONGEST, **given)

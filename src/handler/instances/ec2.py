@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import managed_too, read_all
+from handler.aws.lists import managed_too
 from handler.instances.auto_scaling import members, terminate_member
-from handler.instances.calls import ask, chunks, filtered, literal, request_id, tags_of
+from handler.instances.calls import ask, chunks, filtered, literal, read_all, request_id, tags_of
 from handler.instances.ec2_reading import Found, read_instance
 from handler.instances.fleets import replacing
 from handler.instances.model import Instance, Observed, State

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import read_all
-from handler.instances.calls import chunks
+from handler.instances.calls import chunks, read_all
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -76,7 +76,7 @@ def write_together(
         reasons = _send(client, [write for _, write in group])
         if isinstance(reasons, AwsError):
             return refused, reasons
-        for (name, write), reason in zip(group, reasons, strict=True):
+        for (name, write), reason in zip(group, reasons, strict=True) if reasons else ():
             code = reason.get("Code") or "None"
             if code in BUSY:
                 busy.append((name, write))

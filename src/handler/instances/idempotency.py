@@ -92,8 +92,8 @@ class IdempotencyTable:
         reads: Any = SimpleNamespace(get_item=client.get_item, update_item=client.update_item)
         self._proofs = DynamoDBPersistenceLayer(table, boto3_client=reads)
         self._proofs.configure(config, key_prefix=PROOFS)
-        self._written: Any = _Written()
-        self._reports = DynamoDBPersistenceLayer(table, boto3_client=self._written)
+        self._written = _Written()
+        self._reports = DynamoDBPersistenceLayer(table, boto3_client=self._written)  # type: ignore[arg-type]
         self._reports.configure(config, key_prefix=REPORTS)
         self._claimed: dict[str, Any] = {}
         self._down = False
@@ -103,7 +103,9 @@ class IdempotencyTable:
         known = {one for one in instance_ids if self._known.knows(f"{REPORTS}#{one}")}
         millis = int(max(self._deadline.to_report() + ACCOUNTING_AT_MOST, 0.0) * 1000)
         writes: dict[str, Write] = {}
-        for one in set(instance_ids) - known:
+        for one in instance_ids:
+            if one in known:
+                continue
             self._reports.save_inprogress(_subject(one), millis)
             writes[one] = ("Put", self._written.request)
             self._claimed[one] = self._written.request["Item"]["in_progress_expiration"]

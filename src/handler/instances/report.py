@@ -109,6 +109,7 @@ class Reporter:
 
     def submit(self, results: Iterable[Result]) -> None:
         """Begin to report these; may be called as often as there are results."""
+        jobs = []
         for one in results:
             if isinstance(one, Left):
                 self._finish(_settled(one, one.outcome, one.why))
@@ -116,13 +117,15 @@ class Reporter:
                 outcome = one.outcome if isinstance(one, Denied) else Outcome.DEFERRED
                 self._finish(_settled(one, outcome, one.why))
             else:
-                if isinstance(one, Ended):
-                    self._table()  # made here: boto3's sessions are not for several threads
                 self._open[one.marked.instance_id] = one
-                self._inbox.put((self._take, _Job(one)))
-                if not self._at_work:
-                    self._at_work = True
-                    Thread(target=self._clerk, daemon=True).start()
+                jobs.append(_Job(one))
+        if any(isinstance(job.result, Ended) for job in jobs):
+            self._table()  # made here: boto3's sessions are not for several threads
+        if jobs:
+            self._inbox.put((self._take, jobs))
+            if not self._at_work:
+                self._at_work = True
+                Thread(target=self._clerk, daemon=True).start()
         while not self._settled.empty():
             self._hear(self._settled.get())
 
@@ -197,8 +200,9 @@ class Reporter:
             act, given = self._inbox.get()
             act(given)
 
-    def _take(self, job: _Job) -> None:
-        (self._failures if isinstance(job.result, Denied) else self._unclaimed).append(job)
+    def _take(self, jobs: list[_Job]) -> None:
+        self._unclaimed += [job for job in jobs if isinstance(job.result, Ended)]
+        self._failures += [job for job in jobs if isinstance(job.result, Denied)]
 
     def _close(self, _: None) -> None:
         self._closed = True
