@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 export UV_PYTHON_DOWNLOADS := never
+# Whoever sets this in a container image has tests in mind that run once: here each of them starts processes.
+export PYTHONDONTWRITEBYTECODE :=
 # What runs from .venv finds its programs (python3.13 for SAM, uv for the layer) there first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -34,7 +36,7 @@ UV := $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v uv || ech
 
 .venv/.ready: requirements-dev.txt .python-version | $(filter .tools/bin/uv,$(UV))
 	@$(UV) venv -q --clear --python 3.13 .venv 2>/dev/null || $(UV) venv -q --clear --python '>=3.11' .venv
-	@$(UV) pip sync -q --python .venv --require-hashes requirements-dev.txt
+	@$(UV) pip sync -q --compile-bytecode --python .venv --require-hashes requirements-dev.txt
 	@echo ".venv is ready: $$(.venv/bin/python --version)"
 	@touch $@
 
@@ -54,12 +56,24 @@ demo: setup ## Play the three acceptance scenarios on embedded parts
 	@PYTHONPATH=src python -m local.demo
 
 .PHONY: local
-local: setup ## Start the embedded stack and leave it up; prints how to invoke the function on it
-	@PYTHONPATH=src python -m local.up
+local: setup ## Start the embedded stack and leave it up; prints how to invoke the functions on it
+	@PYTHONPATH=src python -m local.up $(if $(LISTEN),--listen $(LISTEN)) $(if $(AWS_PORT),--aws-port $(AWS_PORT)) $(if $(BACKEND_PORT),--backend-port $(BACKEND_PORT))
 
 .PHONY: invoke
-invoke: setup ## Invoke the function on the stack that `make local` started (EVENT=events/...)
-	@PYTHONPATH=src python -m local.up --invoke $(EVENT)
+invoke: setup ## Invoke a function on the stack that `make local` started (EVENT=events/..., FUNCTION=...)
+	@PYTHONPATH=src python -m local.run $(EVENT) $(if $(FUNCTION),--function $(FUNCTION))
+
+.PHONY: sam-build
+sam-build: setup ## Build for `sam local` on this machine, beside what `make deploy` builds
+	@PYTHONPATH=src python -m local.sam.build
+
+.PHONY: sam-local
+sam-local: setup ## Invoke each sample event in Lambda's container, beside a stack of its own; shows what changed
+	@PYTHONPATH=src python -m local.sam
+
+.PHONY: sam-memory
+sam-memory: setup ## Measure in Lambda's container, at the template's memory limits; writes docs/performance/memory.json
+	@PYTHONPATH=src python -m local.sam.memory
 
 .PHONY: doctor
 doctor: setup ## Examine the function on that stack, or on one of its own: what keeps it from working
@@ -73,11 +87,15 @@ dashboard: setup ## Draw the template's dashboards from a local week: pages in b
 
 .PHONY: test
 test: setup lint types ## All checks and tests
-	@python -m pytest -n auto --dist loadgroup -q
+	@python -m pytest -n auto -q
 
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+
+.PHONY: mutants
+mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
+	@python -m tools.mutants $(MUTANTS)
 
 # Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
 .cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready

@@ -138,9 +138,29 @@ class OperatorClient:
 
     def promote_replica(self, agent_id: str, instance_id: str) -> list[str]:
         """The replica becomes the primary; the ids of the old primaries, now zombies."""
-        path = f"/operator/agents/{agent_id}/replicas/{instance_id}/promote"
-        zombies: list[str] = self._call("POST", path)["zombies"]
+        zombies: list[str] = self._promote(agent_id, instance_id)["zombies"]
         return zombies
+
+    def switch(self, agent_id: str, instance_id: str) -> str:
+        """The same; the new primary's agent, by quirk 12 another one."""
+        return str(self._promote(agent_id, instance_id)["agent_id"])
+
+    def _promote(self, agent_id: str, instance_id: str) -> Row:
+        path = f"/operator/agents/{agent_id}/replicas/{instance_id}/promote"
+        answer: Row = self._call("POST", path)
+        return answer
+
+    def auto_switch_on(self, agent_id: str) -> int:
+        """The agent switches by itself from now; how many of its replicas were marked."""
+        return int(self._call("POST", f"/operator/agents/{agent_id}/auto-switch")["terminated"])
+
+    def delete_agent(self, agent_id: str) -> int:
+        """The agent is given up; how many of its replicas were marked."""
+        return int(self._call("DELETE", f"/operator/agents/{agent_id}")["terminated"])
+
+    def report_pricing(self, agent_id: str, instance_id: str) -> None:
+        """What a running agent sends about its instance every five minutes."""
+        self._call("POST", f"/operator/agents/{agent_id}/instances/{instance_id}/pricing")
 
     def age(self, agent_id: str, seconds: float, *, instance_id: str | None = None) -> int:
         """Let so much time seem to have passed for the agent's rows, or one instance's; how many."""

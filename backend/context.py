@@ -1,6 +1,7 @@
 """What a running backend is made of, and the clock that its rules ask."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ class Context:
     engine: Engine
     settings: Settings
     quirks: Quirks
+    # Numbers the reports whose event is committed apart from the row.
+    separate_events: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def now(self) -> datetime:
         """The time as the database keeps it: naive, UTC."""

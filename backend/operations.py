@@ -15,6 +15,7 @@ from sqlalchemy import (
     update,
 )
 
+from backend.quirks import Quirks
 from backend.rows import change, existing, primary_row, require_absent
 from backend.schemas import AgentChange, NewAgent, NewInstance, NewZombies
 from backend.service import token_hash
@@ -84,6 +85,15 @@ def add_zombies(connection: Connection, agent_id: str, wanted: NewZombies, *, no
     if rows:
         connection.execute(insert(instances), rows)
     return len(rows)
+
+
+def report_pricing(
+    connection: Connection, agent_id: str, instance_id: str, *, now: datetime, quirks: Quirks
+) -> None:
+    """The pricing report that a running agent sends every five minutes; it touches the row."""
+    existing(connection, agents, agent_id)
+    moved = {"marked_at": now} if quirks.pricing_moves_clock else {}
+    change(connection, instances, instance_id, {"updated_at": now} | moved)
 
 
 def age(connection: Connection, agent_id: str, seconds: float, instance_id: str | None) -> int:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Depends
 
 from backend import operations, readouts, replicas
+from backend.context import Context
 from backend.quirks import Quirks
 from backend.schemas import (
     Ageing,
@@ -123,8 +124,40 @@ def replica_ready(context: Shared, agent_id: str, instance_id: str) -> Answer:
 def promote(context: Shared, agent_id: str, instance_id: str) -> Answer:
     """The replica becomes the primary, the old primary a zombie."""
     with context.transaction() as connection:
-        zombies = replicas.promote(connection, agent_id, instance_id, now=context.now())
-    return Answer({"primary": instance_id, "zombies": zombies})
+        owner, zombies = replicas.promote(
+            connection, agent_id, instance_id, now=context.now(), quirks=context.quirks
+        )
+    return Answer({"primary": instance_id, "agent_id": owner, "zombies": zombies})
+
+
+@router.post("/agents/{agent_id}/auto-switch")
+def auto_switch_on(context: Shared, agent_id: str) -> Answer:
+    """The agent switches by itself from now: its manual replicas are to be terminated."""
+    return _end_replicas(context, agent_id)
+
+
+@router.delete("/agents/{agent_id}")
+def delete_agent(context: Shared, agent_id: str) -> Answer:
+    """The agent is given up: its replicas are to be terminated, its row stays for its reports."""
+    return _end_replicas(context, agent_id)
+
+
+def _end_replicas(context: Context, agent_id: str) -> Answer:
+    with context.transaction() as connection:
+        terminated = replicas.end_replicas(
+            connection, agent_id, now=context.now(), quirks=context.quirks
+        )
+    return Answer({"terminated": terminated})
+
+
+@router.post("/agents/{agent_id}/instances/{instance_id}/pricing")
+def report_pricing(context: Shared, agent_id: str, instance_id: str) -> Answer:
+    """A running agent's pricing report about its instance."""
+    with context.transaction() as connection:
+        operations.report_pricing(
+            connection, agent_id, instance_id, now=context.now(), quirks=context.quirks
+        )
+    return Answer({"instance_id": instance_id})
 
 
 @router.post("/agents/{agent_id}/age")

@@ -1,4 +1,4 @@
-"""Manual replica mode: on, ready, off, and the promotion that makes zombies."""
+"""Replicas: manual mode on, ready, off, the promotion that makes zombies, and their end with it."""
 
 from datetime import datetime
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from backend.errors import ApiError
+from backend.quirks import Quirks
 from backend.rows import change, existing, primary_row, require_absent
 from backend.schemas import NewInstance
 from backend.tables import agents, instances, replica_instances
@@ -39,16 +40,37 @@ def disable_replicas(connection: Connection, agent_id: str, *, now: datetime) ->
     """Manual replica mode off: active replicas are terminated, not yet confirmed; how many."""
     existing(connection, agents, agent_id, lock=True)
     change(connection, agents, agent_id, {"manual_replica_enabled": False})
+    return _mark(connection, agent_id, _ACTIVE, now)
+
+
+def end_replicas(connection: Connection, agent_id: str, *, now: datetime, quirks: Quirks) -> int:
+    """What "auto-switch on" and "delete agent" do to an agent's replicas; how many were marked.
+
+    By quirk 10 a promoted one is marked as well, the live primary.
+    """
+    existing(connection, agents, agent_id, lock=True)
+    change(connection, agents, agent_id, {"manual_replica_enabled": False})
+    promoted = ("promoted",) if quirks.promoted_replicas_marked else ()
+    return _mark(connection, agent_id, (*_ACTIVE, *promoted), now)
+
+
+def _mark(connection: Connection, agent_id: str, statuses: tuple[str, ...], now: datetime) -> int:
     row = replica_instances.c
     return connection.execute(
         update(replica_instances)
-        .where(row.agent_id == agent_id, row.status.in_(_ACTIVE))
+        .where(row.agent_id == agent_id, row.status.in_(statuses))
         .values(status="terminated", marked_at=now, updated_at=now)
     ).rowcount
 
 
-def promote(connection: Connection, agent_id: str, instance_id: str, *, now: datetime) -> list[str]:
-    """A ready replica becomes the primary, the old primaries become zombies; their ids."""
+def promote(
+    connection: Connection, agent_id: str, instance_id: str, *, now: datetime, quirks: Quirks
+) -> tuple[str, list[str]]:
+    """A ready replica becomes the primary, the old primaries become zombies.
+
+    Returns the agent of the new primary, by quirk 12 a new one that bears the instance's id, and
+    the zombies' ids. Replicas and zombies stay the old agent's.
+    """
     agent = existing(connection, agents, agent_id, lock=True)
     replica = _replica(connection, agent_id, instance_id, status="ready")
     require_absent(connection, instances, instance_id)
@@ -60,9 +82,14 @@ def promote(connection: Connection, agent_id: str, instance_id: str, *, now: dat
         .where(*primary)
         .values(instance_status="zombie", is_active=False, marked_at=now, updated_at=now)
     )
-    connection.execute(insert(instances).values(primary_row(agent, dict(replica), now)))
+    owner = agent
+    if quirks.new_agent_each_switch:
+        wanted = {**agent, "id": instance_id, "created_at": now, "last_cleanup_at": None}
+        connection.execute(insert(agents).values(wanted))
+        owner = existing(connection, agents, instance_id)
+    connection.execute(insert(instances).values(primary_row(owner, dict(replica), now)))
     _set_replica(connection, agent_id, instance_id, status="promoted", updated_at=now)
-    return old
+    return owner["id"], old
 
 
 def _replica(connection: Connection, agent_id: str, instance_id: str, *, status: str) -> RowMapping:

@@ -1,9 +1,9 @@
-"""What a report does (contract section 1): each is one transaction, the rows and their event."""
+"""What a report does (contract section 1): the rows that it changes, and the event that it leaves."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, update
 
 from backend.errors import ApiError
 from backend.quirks import Quirks
@@ -14,31 +14,31 @@ from backend.tables import agents, cleanup_logs, instances, replica_instances, s
 _MESSAGE_LENGTH = 2000  # of the error's text; the event's details hold all of it
 
 
-def record_termination(
+def termination_event(
     connection: Connection,
     agent: Agent,
     report: TerminationReport,
     *,
+    found: bool,
     now: datetime,
     quirks: Quirks,
 ) -> dict[str, Any]:
-    """Note an attempt, and its success, wherever the instance stands; write the event.
+    """Write the event of a report whose rows were changed, if any were found; the call's answer.
 
-    A promoted replica stands in both tables, and both rows are told. An instance that the client
-    does not have is accepted too, so that an agent never gets stuck on it: only the event is
-    written, and the answer says so.
+    An instance that the agent does not have is accepted too, so that an agent never gets stuck on
+    it: only the event is written, and the answer says so.
     """
     terminated_at = _as_stored(report.terminated_at, "terminated_at", quirks)
-    found = _update_rows(connection, agent, report, terminated_at, now=now, quirks=quirks)
     outcome = "terminated" if report.success else f"not terminated: {report.error or 'no reason'}"
-    known = "" if found else " (not known to this client)"
+    known = "" if found else " (not known to this agent)"
     connection.execute(
         insert(system_events).values(
             event_type="instance_terminated" if report.success else "instance_termination_failed",
             severity="info" if report.success else "error",
             client_id=agent.client_id,
             agent_id=agent.id,
-            instance_id=report.instance_id,
+            instance_id=None if quirks.events_without_id else report.instance_id,
+            metadata={"instance_id": report.instance_id},
             message=f"Instance {report.instance_id}{known} {outcome}"[:_MESSAGE_LENGTH],
             details={
                 "error": report.error,
@@ -48,26 +48,28 @@ def record_termination(
             created_at=now,
         )
     )
-    note = "" if found else f"; instance {report.instance_id} is not known to this client"
+    note = "" if found else f"; instance {report.instance_id} is not known to this agent"
     return {"success": True, "message": f"Termination report recorded{note}"}
 
 
-def _update_rows(
+def change_rows(
     connection: Connection,
     agent: Agent,
     report: TerminationReport,
-    terminated_at: datetime | None,
     *,
     now: datetime,
     quirks: Quirks,
 ) -> bool:
-    """Whether any row was the client's."""
+    """Note an attempt, and its success, wherever the instance stands; whether any row was the agent's.
+
+    A promoted replica stands in both tables, and both rows are told.
+    """
+    terminated_at = _as_stored(report.terminated_at, "terminated_at", quirks)
     instance = update(instances).where(instances.c.id == report.instance_id)
     replica = update(replica_instances).where(replica_instances.c.instance_id == report.instance_id)
-    if not quirks.foreign_zombies:
-        own_agents = select(agents.c.id).where(agents.c.client_id == agent.client_id)
-        instance = instance.where(instances.c.client_id == agent.client_id)
-        replica = replica.where(replica_instances.c.agent_id.in_(own_agents))
+    if not quirks.any_row:
+        instance = instance.where(instances.c.agent_id == agent.id)
+        replica = replica.where(replica_instances.c.agent_id == agent.id)
     attempt: dict[str, Any] = {"termination_attempted_at": now, "updated_at": now}
     moved = {"marked_at": now} if quirks.report_moves_clock else {}
     instance = instance.values(attempt | moved)

@@ -70,7 +70,8 @@ def serve(
                 time.sleep(0.005)
             yield url_of(listener, tls=certfile is not None)
         finally:
-            server.should_exit = True
+            # Clients keep their connections open, and nobody waits for answers any more.
+            server.should_exit = server.force_exit = True
             thread.join(10)
 
 

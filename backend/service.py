@@ -15,6 +15,8 @@ from backend.errors import ApiError
 from backend.quirks import Quirks
 from backend.tables import agents, clients, instances, replica_instances
 
+PLACEHOLDERS = ("manual-1a2b3c4d", "emergency-1a2b3c4d", "replica-1a2b3c4d")
+"""Ids of replicas that were never launched."""
 ODD_IDS = ("zombie-42", "", "i-123", "i-1234567890ABCDEF0", None)
 """Ids that are no EC2 ids, which the quirk ``odd_entries`` lists."""
 
@@ -45,8 +47,17 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def authenticate(connection: Connection, token: str | None, agent_id: str) -> Agent:
-    """The agent, if the token's client is active and owns it (contract quirk 7)."""
+def authenticate(
+    connection: Connection, token: str | None, agent_id: str, *, strangers: bool = False
+) -> Agent:
+    """The agent, if the token's client is active and owns it (contract quirk 7).
+
+    Args:
+        connection: the caller's transaction.
+        token: what the call shows.
+        agent_id: who the call says it is.
+        strangers: quirk 9, whether an agent that the client does not own is taken all the same.
+    """
     client = None
     if token:
         query = select(clients.c.id, clients.c.is_active)
@@ -68,9 +79,17 @@ def authenticate(connection: Connection, token: str | None, agent_id: str) -> Ag
         .mappings()
         .first()
     )
-    if row is None:
+    if row is not None:
+        return Agent(**row)
+    if not strangers:
         raise ApiError(404, "Agent not found")
-    return Agent(**row)
+    return Agent(
+        id=agent_id,
+        client_id=client.id,
+        region="",
+        auto_terminate_enabled=False,
+        terminate_wait_seconds=0,
+    )
 
 
 def listing(
@@ -82,15 +101,24 @@ def listing(
         marked += _zombies(connection, agent, now, pause, quirks)
         marked += _replicas(connection, agent, now, pause, quirks)
         marked.sort(key=lambda one: (one.marked_at, one.instance_id))
-    entries = [_entry(one, now) for one in _once_each(marked)]
+    shown = marked if quirks.listed_twice else _once_each(marked)
+    entries = [_entry(one, now, quirks.seconds_off) for one in shown]
     if quirks.odd_entries and agent.auto_terminate_enabled:
         entries = _odd(entries)
-    enabled: bool | int = agent.auto_terminate_enabled
+    if quirks.placeholders and agent.auto_terminate_enabled:
+        entries += [_placeholder(never_launched) for never_launched in PLACEHOLDERS]
     return {
         "instances": entries,
-        "auto_terminate_enabled": int(enabled) if quirks.integer_booleans else enabled,
+        "auto_terminate_enabled": _switch(agent, quirks),
         "terminate_wait_seconds": agent.terminate_wait_seconds,
     }
+
+
+def _switch(agent: Agent, quirks: Quirks) -> bool | int | None:
+    enabled = agent.auto_terminate_enabled
+    if quirks.null_switch and not enabled:
+        return None
+    return int(enabled) if quirks.integer_booleans else enabled
 
 
 def _rested(table: Table, now: datetime, pause: timedelta) -> ColumnElement[bool]:
@@ -115,7 +143,7 @@ def _zombies(
         _rested(instances, now, pause),
     )
     if not quirks.foreign_zombies:
-        query = query.where(column.client_id == agent.client_id)
+        query = query.where(column.agent_id == agent.id)
     return [Marked(*row, reason="zombie_timeout") for row in connection.execute(query)]
 
 
@@ -124,6 +152,8 @@ def _replicas(
 ) -> Iterable[Marked]:
     column = replica_instances.c
     since = func.coalesce(column.marked_at, column.updated_at)
+    if quirks.confirmed_replicas_return:
+        since = func.coalesce(column.terminated_at, since)
     query = select(since, column.instance_id, column.instance_type, column.az).where(
         column.agent_id == agent.id,
         column.status == "terminated",
@@ -142,14 +172,25 @@ def _once_each(marked: Iterable[Marked]) -> list[Marked]:
     return list(first.values())
 
 
-def _entry(one: Marked, now: datetime) -> dict[str, Any]:
+def _entry(one: Marked, now: datetime, seconds_off: float) -> dict[str, Any]:
+    seconds = (now - one.marked_at).total_seconds()
     clock = "seconds_waiting" if one.reason == "zombie_timeout" else "seconds_since_marked"
     return {
         "instance_id": one.instance_id,
         "instance_type": one.instance_type,
         "az": one.az,
         "reason": one.reason,
-        clock: max(0, int((now - one.marked_at).total_seconds())),
+        clock: int(seconds + seconds_off) if seconds_off else max(0, int(seconds)),
+    }
+
+
+def _placeholder(instance_id: str) -> dict[str, Any]:
+    return {
+        "instance_id": instance_id,
+        "instance_type": None,
+        "az": None,
+        "reason": "replica_terminated",
+        "seconds_since_marked": None,
     }
 
 

@@ -175,6 +175,7 @@ system_events = Table(
     Column("instance_id", _NAME),
     Column("message", Text, nullable=False),
     Column("details", JSON),
+    Column("metadata", JSON),
     _created_at(),
     Index("ix_events_type_time", "event_type", "created_at"),
     Index("ix_events_agent", "agent_id"),

@@ -38,6 +38,15 @@ def _calling_agent(context: Shared, token: Token, agent_id: str) -> service.Agen
 CallingAgent = Annotated[service.Agent, Depends(_calling_agent)]
 
 
+def _reporting_agent(context: Shared, token: Token, agent_id: str) -> service.Agent:
+    strangers = context.quirks.strangers_report
+    with context.transaction() as connection:
+        return service.authenticate(connection, token, agent_id, strangers=strangers)
+
+
+ReportingAgent = Annotated[service.Agent, Depends(_reporting_agent)]
+
+
 async def _raw_body(request: Request) -> bytes:
     return await request.body()
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from handler.termination import lambda_handler
 from local.invoke import invoke
 from local.stack import run_stack
-from local.up import STATE
+from local.state import running_variables
 
 EVENT = Path(__file__).parent.parent / "events" / "doctor.json"
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
@@ -26,9 +26,10 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 @contextmanager
 def environment(console: Console) -> Iterator[Mapping[str, str]]:
     """The function's environment on the stack that is up; else on one for as long as it takes."""
-    if STATE.exists():
+    running = running_variables()
+    if running is not None:
         console.print("examining the stack that `make local` started")
-        yield json.loads(STATE.read_text())["Parameters"]
+        yield running
         return
     console.print("no stack is up: starting one with two zombies on it")
     with run_stack() as stack:

@@ -16,6 +16,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def fill() -> None:
     """Add them; twice does no harm."""
     _patch(EC2Response, "describe_locked_snapshots", _no_locks)
+    _patch(EC2Response, "describe_fast_snapshot_restores", _no_fast_restores)
     _patch(EC2Response, "describe_image_references", _no_such_call)
     if not getattr(DomainDispatcherApplication.__call__, "knows_rbin", False):
         real = DomainDispatcherApplication.__call__
@@ -28,6 +29,10 @@ def _patch(kind: type, name: str, method: Callable[..., object]) -> None:
 
 def _no_locks(_: EC2Response) -> ActionResult:
     return ActionResult({"Snapshots": []})
+
+
+def _no_fast_restores(_: EC2Response) -> ActionResult:
+    return ActionResult({"FastSnapshotRestores": []})
 
 
 def _no_such_call(_: EC2Response) -> ActionResult:

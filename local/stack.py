@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from backend.client import Credentials, OperatorClient
 from backend.context import Settings
 from backend.server import run_backend
 from local import moto_gaps
+from local.state import StackError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -25,6 +27,8 @@ REGION = "us-east-1"
 TABLE = "spot-cleanup-idempotency"
 PARAMETER = "/spot-optimizer/client-token"
 MANAGED = {"ManagedBy": "SpotOptimizer"}
+IMAGE = "ami-12c6146b"
+"""One of those that moto begins with (`moto/ec2/resources/amis.json`); to ask it for them takes a second."""
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -42,17 +46,13 @@ class Stack:
     client: Credentials
     agent_id: str
     region: str = REGION
+    image: str = IMAGE
 
     @cached_property
     def ec2(self) -> EC2Client:
         """EC2 as the operator sees it."""
         client: EC2Client = self.aws("ec2")
         return client
-
-    @cached_property
-    def image(self) -> str:
-        """Any image that instances can be launched from; moto takes a second to list them."""
-        return self.ec2.describe_images(Owners=["amazon"], MaxResults=5)["Images"][0]["ImageId"]
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of any AWS service of the stack."""
@@ -116,7 +116,13 @@ class Stack:
 
 @contextmanager
 def run_aws(port: int = 0) -> Iterator[str]:
-    """Moto's server while the block runs; yields its URL."""
+    """Moto's server while the block runs; yields its URL.
+
+    Raises:
+        StackError: the port is taken.
+    """
+    if port:
+        _must_be_free(port)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto_gaps.fill()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
@@ -129,6 +135,16 @@ def run_aws(port: int = 0) -> Iterator[str]:
         server.stop()
 
 
+def _must_be_free(port: int) -> None:
+    """Moto's server waits for ever for a port that another one has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(f"port {port} cannot be used: {error.strerror}") from None
+
+
 @contextmanager
 def run_stack(
     database_url: str = "sqlite:///:memory:",
@@ -138,7 +154,13 @@ def run_stack(
     backend_port: int = 0,
     agent_id: str | None = None,
 ) -> Iterator[Stack]:
-    """The whole stack while the block runs: a client with one agent, its token in SSM, the table."""
+    """The whole stack while the block runs: a client with one agent, its token in SSM, the table.
+
+    Raises:
+        StackError: a port is taken.
+    """
+    if backend_port:
+        _must_be_free(backend_port)
     with (
         run_aws(aws_port) as aws_url,
         run_backend(database_url, settings, port=backend_port) as backend_url,

@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS system_events (
     instance_id VARCHAR(64) NULL,
     message TEXT NOT NULL,
     details JSON NULL,
+    metadata JSON NULL,
     created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     KEY ix_events_type_time (event_type, created_at),
     KEY ix_events_agent (agent_id)

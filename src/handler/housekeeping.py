@@ -7,18 +7,20 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from handler.aws.retry import Patience
+from handler import redact
+from handler.aws.retry import Retry
 from handler.deadline import Deadline
-from handler.images.run import HousekeepingJob
-from handler.images.verdict import Policy
+from handler.images.model import Policy
+from handler.images.run import HousekeepingRun
 from handler.settings import Settings
 from handler.telemetry import logger
-from handler.wiring import HousekeepingRunOutside, environment
+from handler.wiring import environment, housekeeping_dependencies
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+@redact.guarded
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """Do one run, and return its counts; in a dry run the plan as well.
@@ -34,7 +36,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, o
     """
     try:
         settings = Settings.read(os.environ, event, doctor_allowed=False)
-        logger.append_keys(agent_id=settings.agent_id)
+        logger.append_keys(agent_id=settings.acting[0].agent_id)
         return run(settings, context)
     except Exception as error:
         logger.error("run failed: %s", error)
@@ -44,14 +46,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, o
 def run(settings: Settings, context: LambdaContext) -> dict[str, object]:
     """One run under these settings."""
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
-    patience = Patience(deadline, time.sleep)
-    job = HousekeepingJob(
-        outside=HousekeepingRunOutside(environment(settings, os.environ), deadline, patience),
+    job = HousekeepingRun(
+        to=housekeeping_dependencies(environment(settings, os.environ), deadline),
         policy=_policy(settings),
         cap=settings.max_deletions_per_run,
         dry_run=settings.dry_run,
         deadline=deadline,
-        patience=patience,
+        retry=Retry(deadline, time.sleep),
         clock=lambda: datetime.now(UTC),
     )
     return job.run().as_returned()

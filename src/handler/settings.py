@@ -3,11 +3,8 @@
 By hand: a validation library was half of the cold start.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from handler.instances.guard import AsgMembers, MissingPolicy
 from handler.instances.model import Agent, UntaggedReplicas
@@ -104,11 +101,12 @@ ENVIRONMENT_VARIABLES = frozenset(VARIABLES)
 """Every variable that the function reads for itself; the AWS SDK reads its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the environment and the event say, under the contract's names.
 
-    `agents` are all of `AGENT_ID`, in its order; `acting` those that this run is for.
+    `agents` are all of `AGENT_ID`, in its order; `acting` those that this run is for. A named
+    tuple: a frozen dataclass of this many fields takes 1.2 ms longer to make, and so does reading
+    annotations that are texts, as `from __future__` makes them.
     """
 
     region: str
@@ -116,7 +114,7 @@ class Settings:
     acting: tuple[Agent, ...]
     server_url: str
     token_parameter_pattern: str | None
-    client_token: str | None = field(repr=False)
+    client_token: str | None
     backend_ca_parameter: str | None
     auto_terminate_enabled: bool
     dry_run: bool
@@ -146,6 +144,11 @@ class Settings:
     metrics_namespace: str
     log_level: LogLevel
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        shown_fields = self._asdict() | {"client_token": "..."}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown_fields.items())})"
+
     @property
     def agent_id(self) -> str:
         """The first acting agent's id."""
@@ -158,7 +161,7 @@ class Settings:
     @classmethod
     def read(
         cls, environment: Mapping[str, str], event: object, *, doctor_allowed: bool = True
-    ) -> Settings:
+    ) -> Self:
         """Read the environment and the event; an empty variable counts as not set.
 
         The exception is `REQUIRED_TAGS`, where empty means "no check".

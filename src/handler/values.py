@@ -17,9 +17,9 @@ SHOWN = 300
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True}
 _BOOLEANS |= {"false": False, "0": False, "no": False, "off": False}
-_AN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_A_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_PRINTED = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_AN_ID = r"[A-Za-z0-9._-]{1,64}"
+_A_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_PRINTED = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
 """What a log line can show: no control characters, no half of a character."""
 
 Reader = Callable[[str], Any]
@@ -53,10 +53,8 @@ def one_of(kind: type[StrEnum]) -> Reader:
 
 
 def matching(pattern: str, wanted: str) -> Reader:
-    form = re.compile(pattern)
-
     def read(text: str) -> str:
-        if not form.fullmatch(text):
+        if not re.fullmatch(pattern, text):
             raise ValueError(f"write {wanted}")
         return text
 
@@ -102,7 +100,7 @@ def agents(text: str) -> tuple[Agent, ...]:
     logical_ids = set[str]()
     for place, part in enumerate(text.split(","), 1):
         agent_id, sign, logical_id = (word.strip() for word in part.partition("="))
-        if not _AN_ID.fullmatch(agent_id):
+        if not re.fullmatch(_AN_ID, agent_id):
             faults.append(f"entry {place} has no id of 1 to 64 letters, digits, '.', '_' or '-'")
         if sign and not (0 < len(logical_id) <= 255 and _is_printed(logical_id)):
             faults.append(f"entry {place} has no logical id of 1 to 255 characters")
@@ -147,13 +145,13 @@ SAM_HOST = "host.docker.internal"
 
 
 def _is_printed(text: str) -> bool:
-    return _PRINTED.fullmatch(text) is not None
+    return re.fullmatch(_PRINTED, text) is not None
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
     if not bracketed:
         labels = host.removesuffix(".").split(".")
-        return len(host) <= 253 and all(_A_LABEL.fullmatch(label) for label in labels)
+        return len(host) <= 253 and all(re.fullmatch(_A_LABEL, label) for label in labels)
     try:
         return "%" not in host and ip_address(host).version == 6
     except ValueError:

@@ -5,101 +5,110 @@ A run with nothing to do asks for the backend only, so it loads no AWS client at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from handler.backend.api import BackendApi, open_session
-from handler.backend.token import ClientToken
-from handler.telemetry import CloudWatchJournal, logger
+from handler import VERSION
+from handler.backend.api import BackendApi
+from handler.backend.session import open_session
+from handler.backend.token import KEPT, ClientToken
+from handler.instances.journal import Journal
+from handler.instances.listing import read_list
+from handler.instances.wire import TerminationReports
+from handler.telemetry import logger, metrics_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Mapping
 
+    import requests
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_dynamodb import DynamoDBClient
 
-    from handler.aws.retry import Patience
+    from handler.aws.lists import CallCount
     from handler.deadline import Deadline
-    from handler.images.ec2 import Ec2Estate
-    from handler.images.image_uses import AccountUsers
-    from handler.images.journal import HousekeepingCloudWatchJournal
-    from handler.images.outbox_table import BacklogTable
-    from handler.images.recycle_bin import RecycleBinRules
+    from handler.images.run import Dependencies
     from handler.instances.ec2 import Ec2Machines
-    from handler.instances.history import CloudTrailHistory, Unknown
-    from handler.instances.idempotency import AgentLedger, IdempotencyTable
+    from handler.instances.first_seen import FirstSeen
+    from handler.instances.idempotency import Acknowledged, IdempotencyTable
+    from handler.instances.model import Agent, AgentList
     from handler.instances.ports import CancelledRequest
+    from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
+
+LOOK_UP_TRIES = 5
+"""How often botocore makes a look-up at most; it changes nothing."""
 
 
 class Environment:
-    """What outlives a run: connections, clients, the token, the ledger's memory."""
+    """What outlives a run: connections, clients, the token, what was acknowledged and seen."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.cancelled: dict[str, CancelledRequest] = {}
-        self.listed: dict[str, datetime] = {}
-        self._patient: dict[str, Any] = {}
+        self.listed_lately: dict[str, datetime] = {}
+        self._clients: dict[tuple[object, ...], Any] = {}
+        self._making = Lock()
+        self._counted: set[int] = set()
 
     @cached_property
-    def session(self) -> Any:  # noqa: ANN401 - requests.Session, typed where it is used
+    def session(self) -> requests.Session:
         """The HTTP session to the backend."""
-        return open_session(self.settings.server_url, self.settings.backend_concurrency)
+        settings = self.settings
+        return open_session(
+            settings.server_url, settings.backend_concurrency, os.environ, self.private_ca
+        )
+
+    @property
+    def private_ca(self) -> str | None:
+        """The certificates of the operator's own CA (`BACKEND_CA_PARAMETER`), beside the public ones."""
+        parameter = self.settings.backend_ca_parameter
+        return str(self.parameters.get(parameter, max_age=KEPT)) if parameter else None
 
     @cached_property
     def aws(self) -> Any:  # noqa: ANN401 - boto3 is loaded only when AWS is needed
         """The boto3 session."""
         import boto3
 
+        from handler.aws.sending import refuse_what_is_late
+
+        refuse_what_is_late()
         return boto3.session.Session(region_name=self.settings.region)
 
     def client(
-        self,
-        service: str,
-        *,
-        read_timeout: float,
-        pool: int = 10,
-        tries: int = 2,
-        checked: bool = True,
+        self, service: str, *, read_timeout: float = 10, tries: int = LOOK_UP_TRIES, pool: int = 10
     ) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """A client with time limits and botocore's `standard` retries.
+        """A client with time limits and botocore's `standard` retries, made once.
 
         `standard`, not `adaptive`: adaptive slows every call of the client down after one
-        throttle, for as long as it likes. What destroys is tried once: a call that the run no
-        longer waits for must not be made again behind its back. Tries beyond these are the run's
-        own, which knows how much time is left (`Patience`).
+        throttle, for as long as it likes. What destroys is tried once (`tries=1`): a call that the
+        run no longer waits for must not be made again behind its back; `aws/retry.py` does it.
         """
-        from botocore.config import Config
+        with self._making:  # boto3's sessions are not for several threads
+            key = (service, read_timeout, tries, pool)
+            if key not in self._clients:
+                from botocore.config import Config
 
-        return self.aws.client(
-            service,
-            config=Config(
-                connect_timeout=3,
-                read_timeout=read_timeout,
-                max_pool_connections=pool,
-                retries={"mode": "standard", "total_max_attempts": tries},
-                parameter_validation=checked,
-            ),
-        )
-
-    def patient_client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """A client that makes each call once: housekeeping's own patience makes it again."""
-        from handler.aws.lists import tell_unknown_calls
-
-        if service not in self._patient:
-            self._patient[service] = self.client(service, read_timeout=30, tries=1)
-            tell_unknown_calls(self._patient[service])
-        return self._patient[service]
+                self._clients[key] = self.aws.client(
+                    service,
+                    config=Config(
+                        connect_timeout=3,
+                        read_timeout=read_timeout,
+                        max_pool_connections=pool,
+                        retries={"mode": "standard", "total_max_attempts": tries},
+                    ),
+                )
+            return self._clients[key]
 
     @cached_property
-    def token_provider(self) -> SSMProvider:
+    def parameters(self) -> SSMProvider:
         """Powertools' provider of SSM parameters, which keeps what it has fetched."""
         from aws_lambda_powertools.utilities.parameters import SSMProvider
 
-        return SSMProvider(boto3_client=self.client("ssm", read_timeout=5))
+        return SSMProvider(boto3_client=self.client("ssm", read_timeout=5, tries=2))
 
     @cached_property
     def machines(self) -> Ec2Machines:
@@ -107,73 +116,100 @@ class Environment:
         from handler.instances.ec2 import Ec2Machines
 
         return Ec2Machines(
-            self.client("ec2", read_timeout=10, tries=1),
-            lambda: self.autoscaling,
+            self.client("ec2"),
+            self.client("ec2", tries=1),
+            lambda: self.client("autoscaling", tries=1),
         )
-
-    @cached_property
-    def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """DynamoDB, for what Powertools' idempotency does not keep."""
-        return self.client("dynamodb", read_timeout=3)
-
-    @cached_property
-    def autoscaling(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """Auto Scaling, for members of groups."""
-        return self.client("autoscaling", read_timeout=10, tries=1)
-
-    @cached_property
-    def cloudtrail(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """CloudTrail's event history."""
-        return self.client("cloudtrail", read_timeout=5)
 
     @cached_property
     def unknown(self) -> Unknown:
         """What CloudTrail did not know lately."""
-        from handler.instances.history import Unknown
+        from handler.instances.provenance import Unknown
 
         return Unknown()
 
+    def counted(self, service: str, *, tries: int = LOOK_UP_TRIES) -> Any:  # noqa: ANN401 - as above
+        """Housekeeping's clients: its calls are counted, and many may be under way."""
+        client = self.client(service, read_timeout=30, tries=tries, pool=24)
+        if id(client) not in self._counted:
+            self._counted.add(id(client))
+            self.calls.watch(client)
+        return client
+
     @cached_property
-    def idempotency(self) -> IdempotencyTable:
-        """The idempotency table."""
-        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+    def calls(self) -> CallCount:
+        """What housekeeping sends to AWS."""
+        from handler.aws.lists import CallCount
 
-        from handler.instances.grouped_writes import GroupedWrites
-        from handler.instances.idempotency import IdempotencyTable
+        return CallCount()
 
-        # Powertools builds the requests: to check each of a hundred writes again costs more than to sign them.
-        client = self.client(
-            "dynamodb", read_timeout=3, pool=self.settings.backend_concurrency, checked=False
-        )
-        store = DynamoDBPersistenceLayer(
-            table_name=self.settings.idempotency_table,
-            boto3_client=cast("DynamoDBClient", GroupedWrites(client)),
-        )
-        return IdempotencyTable(store, self.settings.idempotency_window_seconds)
+    @cached_property
+    def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """DynamoDB."""
+        return self.client("dynamodb", read_timeout=3, tries=2)
 
+    @cached_property
+    def acknowledged(self) -> Acknowledged:
+        """Reports and proofs that are known to be in the table."""
+        from handler.instances.idempotency import Acknowledged
 
-def _backend(environment: Environment, deadline: Deadline) -> BackendApi:
-    settings = environment.settings
-    token = ClientToken(
-        settings.client_token,
-        settings.token_parameter(settings.agent_id),
-        lambda: environment.token_provider,
-    )
-    return BackendApi(environment.session, settings.server_url, settings.agent_id, token, deadline)
+        return Acknowledged()
+
+    @cached_property
+    def first_seen(self) -> FirstSeen:
+        """When each machine was first seen."""
+        from handler.instances.first_seen import FirstSeen
+
+        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_table)
 
 
 @dataclass
-class RunOutside:
-    """The port `Outside` for one run: what the environment holds, bound to agent and deadline."""
+class TerminationDependencies:
+    """What one termination run talks to: what the environment holds, bound to the run's time."""
 
     environment: Environment
     deadline: Deadline
     context: LambdaContext
+    _tokens: dict[str, ClientToken] = field(default_factory=dict, init=False)
+
+    def backend_of(self, agent: Agent) -> BackendApi:
+        """The backend, as this agent."""
+        settings = self.environment.settings
+        parameter = settings.token_parameter(agent.agent_id)
+        token = self._tokens.setdefault(
+            parameter,
+            ClientToken(settings.client_token, parameter, lambda: self.environment.parameters),
+        )
+        return BackendApi(self.environment.session, settings.server_url, agent.agent_id, token)
+
+    def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
+        """This agent's list, within so many seconds. Raises BackendError."""
+        envelope = self.backend_of(agent).list(left)
+        return read_list(agent, envelope, datetime.now(UTC))
+
+    def report_as(self, agent: Agent) -> TerminationReports:
+        """The backend, as this agent reports to it."""
+        return TerminationReports(self.backend_of(agent), self.deadline)
 
     @cached_property
-    def backend(self) -> BackendApi:
-        """The backend, as the agent of this run."""
-        return _backend(self.environment, self.deadline)
+    def table(self) -> IdempotencyTable:
+        """The idempotency table."""
+        from handler.instances.idempotency import IdempotencyTable
+
+        settings = self.environment.settings
+        return IdempotencyTable(
+            self.environment.dynamodb,
+            table=settings.idempotency_table,
+            window_seconds=settings.idempotency_window_seconds,
+            known=self.environment.acknowledged,
+            deadline=self.deadline,
+            warn=_without_table,
+        )
+
+    @property
+    def first_seen(self) -> FirstSeen:
+        """When each machine was first seen."""
+        return self.environment.first_seen
 
     @property
     def machines(self) -> Ec2Machines:
@@ -181,19 +217,13 @@ class RunOutside:
         return self.environment.machines
 
     @cached_property
-    def ledger(self) -> AgentLedger:
-        """The idempotency table, for this run's agent."""
-        agent_id = self.environment.settings.agent_id
-        return self.environment.idempotency.ledger(agent_id, self.context, logger)
-
-    @cached_property
     def history(self) -> CloudTrailHistory:
         """CloudTrail."""
-        from handler.instances.history import CloudTrailHistory
+        from handler.instances.provenance import CloudTrailHistory
 
         return CloudTrailHistory(
-            lambda: self.environment.cloudtrail,
-            self.ledger.remember,
+            lambda: self.environment.client("cloudtrail", read_timeout=5, tries=2),
+            self.table.remember,
             unknown=self.environment.unknown,
         )
 
@@ -203,71 +233,43 @@ class RunOutside:
         return self.environment.cancelled
 
     @property
-    def listed(self) -> dict[str, datetime]:
-        """Instances listed lately to this execution environment."""
-        return self.environment.listed
+    def listed_lately(self) -> dict[str, datetime]:
+        """Instances listed lately to this execution environment, by whatever agent."""
+        return self.environment.listed_lately
 
     @cached_property
-    def journal(self) -> CloudWatchJournal:
+    def journal(self) -> Journal:
         """The log and the metrics."""
         settings = self.environment.settings
-        return CloudWatchJournal(settings, settings.agent_id)
+        return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
 
 
-@dataclass
-class HousekeepingRunOutside:
-    """The port `HousekeepingOutside` for one run."""
+def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
+    """What one housekeeping run talks to; it reports as the first agent."""
+    from handler.images.journal import Journal as HousekeepingJournal
+    from handler.images.outbox_table import OutboxTable
+    from handler.images.run import Dependencies
 
-    environment: Environment
-    deadline: Deadline
-    patience: Patience
+    settings = environment.settings
+    agent_id = settings.acting[0].agent_id
+    parameter = settings.token_parameter(agent_id)
+    token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
+    backend = BackendApi(environment.session, settings.server_url, agent_id, token)
+    return Dependencies(
+        accepted=lambda: backend.list(deadline.to_act),
+        send=lambda body: backend.post("cleanup-report", body, deadline.to_report),
+        client=environment.counted,
+        destroying=lambda: environment.counted("ec2", tries=1),
+        calls=environment.calls,
+        table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
+        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
+    )
 
-    @cached_property
-    def backend(self) -> BackendApi:
-        """The backend, as the agent of this run."""
-        return _backend(self.environment, self.deadline)
 
-    @cached_property
-    def backlogs(self) -> BacklogTable:
-        """The idempotency table, for what waits to be reported."""
-        from handler.images.outbox_table import BacklogTable
-
-        settings = self.environment.settings
-        return BacklogTable(
-            lambda: self.environment.dynamodb,
-            settings.idempotency_table,
-            settings.agent_id,
-        )
-
-    @cached_property
-    def estate(self) -> Ec2Estate:
-        """EC2's images and snapshots."""
-        from handler.images.ec2 import Ec2Estate
-
-        return Ec2Estate(self.environment.patient_client("ec2"), self.patience)
-
-    @cached_property
-    def users(self) -> AccountUsers:
-        """What refers to them."""
-        from handler.images.image_uses import AccountUsers
-
-        client = self.environment.patient_client
-        return AccountUsers(client("ec2"), client("autoscaling"), client("ssm"), self.patience)
-
-    @cached_property
-    def recycle_bin(self) -> RecycleBinRules:
-        """The Recycle Bin's rules."""
-        from handler.images.recycle_bin import RecycleBinRules
-
-        return RecycleBinRules(self.environment.patient_client("rbin"), self.patience)
-
-    @cached_property
-    def journal(self) -> HousekeepingCloudWatchJournal:
-        """The log and the metrics."""
-        from handler.images.journal import HousekeepingCloudWatchJournal
-
-        settings = self.environment.settings
-        return HousekeepingCloudWatchJournal(settings, settings.agent_id)
+def _without_table(cause: str) -> None:
+    logger.warning(
+        "idempotency table not usable: reports go on without it, and may be made twice", cause=cause
+    )
 
 
 @lru_cache(maxsize=8)

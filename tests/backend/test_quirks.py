@@ -1,13 +1,14 @@
-"""Each quirk of real backends, switched on (contract section 1, quirks 1 to 8)."""
+"""Each quirk of real backends, switched on (contract section 1); 3 to 12 of the original in `test_original`."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 
 import pytest
 import requests
 
 from backend.client import OperatorClient
 from backend.context import Settings
-from backend.quirks import Quirks
+from backend.quirks import ALL_QUIRKS, Quirks
 from backend.server import run_backend
 from backend.service import ODD_IDS
 from tests.support.backend import AgentApi, Clock
@@ -152,6 +153,16 @@ def test_a_misspelt_quirk_is_an_error(backend: OperatorClient) -> None:
     assert "odd: " in answer.json()["error"]
     with pytest.raises(ValueError, match="no quirk is called 'odd'"):
         Quirks.parse(["odd"])
+
+
+def test_all_quirks_are_one_word_and_leave_the_backend_up() -> None:
+    switches = {name for name, value in asdict(ALL_QUIRKS).items() if value is True}
+
+    assert Quirks.parse(["all-quirks"]) == ALL_QUIRKS
+    assert {name for name, value in asdict(Quirks()).items() if value is False} - switches == {
+        "database_down"
+    }
+    assert Quirks.parse(["all_quirks", "pool_limit=3"]) == replace(ALL_QUIRKS, pool_limit=3)
 
 
 def test_quirks_are_read_from_words() -> None:

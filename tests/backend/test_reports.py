@@ -163,10 +163,13 @@ def test_an_unknown_instance_is_accepted_and_noted(
     assert (event["event_type"], event["details"]["known"]) == ("instance_terminated", False)
 
 
-def test_a_report_does_not_touch_another_clients_rows(
-    backend: OperatorClient, agent: AgentApi
+@pytest.mark.parametrize("same_client", [True, False])
+def test_a_report_does_not_touch_another_agents_rows(
+    backend: OperatorClient, agent: AgentApi, same_client: bool
 ) -> None:
-    stranger = backend.create_agent(backend.create_client("stranger").client_id)
+    owner = str(backend.agent(agent.agent_id)["client_id"])
+    client_id = owner if same_client else backend.create_client("stranger").client_id
+    stranger = backend.create_agent(client_id)
     backend.add_zombies(stranger, [ZOMBIE], age_seconds=900)
     backend.enable_manual_replica(stranger, REPLICA)
     before = backend.instances(stranger) + backend.replicas(stranger)

@@ -10,12 +10,12 @@ from backend.client import OperatorClient
 from backend.server import run_backend
 from handler.termination import lambda_handler
 from local.invoke import invoke
-from local.stack import CREDENTIALS, MANAGED
+from local.stack import CREDENTIALS, IMAGE, MANAGED
 from tests.deploy.conftest import Deployed
 from tests.support.iam import Request, is_allowed
 from tests.template.test_roles import item as named
 
-pytestmark = [pytest.mark.artifact, pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.artifact
 
 ENVIRONMENT = "us-east-1"
 
@@ -23,7 +23,7 @@ ENVIRONMENT = "us-east-1"
 def launch(of: Deployed, count: int) -> list[str]:
     tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
     started = of.client("ec2").run_instances(
-        ImageId="ami-12c6146b",  # moto asks no more of it
+        ImageId=IMAGE,
         InstanceType="c5.large",
         MinCount=count,
         MaxCount=count,

@@ -13,7 +13,7 @@ from tests.deploy.conftest import IGNORED, Deployed
 from tests.template.stack import ROOT, Stack
 from tests.template.test_names import FULL
 
-pytestmark = [pytest.mark.artifact, pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.artifact
 
 
 def test_every_stack_is_complete(one: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""Short ways to build the domain's values; what a test does not name does not matter to it."""
+"""Short ways to build the room's values; what a test does not name does not matter to it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.guard import Action, AsgMembers, Decision, MissingPolicy, Policy
-from handler.instances.model import ZOMBIE, Instance, Marked, State
-from handler.instances.outcome import Outcome
+from handler.instances.guard import AsgMembers, MissingPolicy, Policy, ToTerminate
+from handler.instances.model import (
+    ZOMBIE,
+    Agent,
+    AgentList,
+    Candidate,
+    Instance,
+    Marked,
+    State,
+    UntaggedReplicas,
+)
+from handler.instances.ownership import Owned
 from handler.instances.run import Limits
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 OURS = {"ManagedBy": "SpotOptimizer"}
 REGION = "us-east-1"
+AGENT = Agent("agent-1")
 
 _POLICY = Policy(
     region=REGION,
     required_tags=OURS,
+    untagged_replicas=UntaggedReplicas.REFUSE,
     protect_tag="DoNotTerminate",
     missing_instance=MissingPolicy.REPORT_TERMINATED,
     asg_members=AsgMembers.REFUSE,
@@ -32,6 +43,7 @@ _LIMITS = Limits(
     max_fleet_percent=100,
     backend_concurrency=4,
     stuck_after_seconds=900,
+    overdue_after_seconds=3600,
 )
 
 
@@ -45,9 +57,22 @@ def marked(
     reason: str = ZOMBIE,
     zone: str | None = "us-east-1a",
     waited: float | None = 320.0,
+    agent: Agent = AGENT,
 ) -> Marked:
-    """An entry of the backend's list."""
-    return Marked(iid(number), reason, zone, waited)
+    """An entry of an agent's list that came now."""
+    return Marked(iid(number), reason, agent, NOW, zone, waited)
+
+
+def listing(
+    *entries: Marked, agent: Agent = AGENT, enabled: bool = True, **fields: Any
+) -> AgentList:
+    """An agent's list."""
+    return AgentList(agent, enabled, entries, **fields)
+
+
+def candidate(*entries: Marked, off: tuple[Marked, ...] = ()) -> Candidate:
+    """A machine with these entries, of agents whose switch is on; `off`: of others."""
+    return Candidate((entries or off)[0].instance_id, entries, off)
 
 
 def instance(number: int = 1, state: State = State.RUNNING, **fields: Any) -> Instance:
@@ -65,12 +90,10 @@ def limits(**fields: Any) -> Limits:
     return replace(_LIMITS, **fields)
 
 
-def decision(number: int = 1, **fields: Any) -> Decision:
-    """A decision to terminate; `fields` are those of its instance."""
-    entry = marked(number)
-    return Decision(
-        entry, Action.TERMINATE, Outcome.TERMINATED, entry.reason, instance(number, **fields)
-    )
+def decision(number: int = 1, **fields: Any) -> ToTerminate:
+    """A decision to terminate a zombie; `fields` are those of its instance."""
+    owned = Owned(marked(number), as_replica=False, as_zombie=True)
+    return ToTerminate(owned, instance(number, **fields))
 
 
 def error(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from handler.aws.retry import Patience
+from handler.aws.retry import Retry
 from handler.deadline import Deadline
 from tests.fakes.build import NOW
 
@@ -33,6 +33,6 @@ class FakeClock:
         """The deadline of a run that starts now."""
         return Deadline(lambda: self.left)
 
-    def patience(self) -> Patience:
-        """The patience of a run that starts now."""
-        return Patience(self.deadline(), self.sleep)
+    def retry(self) -> Retry:
+        """The retry of a run that starts now."""
+        return Retry(self.deadline(), self.sleep)

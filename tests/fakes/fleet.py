@@ -8,8 +8,9 @@ from datetime import datetime
 from threading import Lock
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.model import Ending, Instance, Sight, State
+from handler.instances.model import Ending, Instance, Observed, State
 from handler.instances.ports import Accepted, Change
+from handler.instances.surroundings import Leaving, Member
 from tests.fakes.build import NOW
 
 LIVE = {State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED}
@@ -31,6 +32,9 @@ class FakeFleet:
         self.odd_states: dict[str, str] = {}
         self.silent: set[str] = set()
         self.standing: set[str] = set()
+        self.disabled: set[str] = set()
+        self.replacing: dict[str, bool | AwsError] = {}
+        self.group_members: dict[str, Member | AwsError] = {}
         self.cancelled: list[str] = []
         self.cancelled_as = "cancelled"
         self.faults: list[AwsError | None] = []
@@ -58,15 +62,15 @@ class FakeFleet:
             self.instances[instance_id], state=state, ending=ending
         )
 
-    def look(self, ids: Collection[str]) -> Sight:
-        self._note("look", ids)
+    def look(self, zones: Mapping[str, str | None]) -> Observed:
+        self._note("look", zones)
         self.before_look()
-        seen = {
-            one: self.instances[one]
-            for one in ids
-            if one in self.instances and one not in self.unreadable
-        }
-        return Sight(seen, {one: self.unreadable[one] for one in ids if one in self.unreadable})
+        known = {one: self.instances[one] for one in zones if one in self.instances}
+        unreadable = {one: self.unreadable[one] for one in zones if one in self.unreadable}
+        seen = {one: it for one, it in known.items() if one not in unreadable}
+        return Observed(
+            seen, frozenset(zones.keys() - known.keys() - unreadable.keys()), unreadable
+        )
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         self._note("dry-terminate" if dry_run else "terminate", ids)
@@ -78,8 +82,8 @@ class FakeFleet:
             answer = self._judge(ids) or self._carry_out(ids, dry_run=dry_run)
             return answer if fault is None else fault
 
-    def shrink(self, instance_id: str) -> Accepted | AwsError:
-        self._note("shrink", [instance_id])
+    def terminate_in_group(self, instance_id: str) -> Accepted | AwsError:
+        self._note("terminate_in_group", [instance_id])
         with self._lock:
             fault = self.faults.pop(0) if self.faults else None
             if fault is not None:
@@ -88,32 +92,51 @@ class FakeFleet:
             self.change(instance_id, State.SHUTTING_DOWN)
         return Accepted({instance_id: Change("running", "shutting-down")}, "req-shrink")
 
-    def fleet_size(self, tags: Mapping[str, str]) -> int | AwsError:
-        self._note("fleet_size", [f"{key}={value}" for key, value in tags.items()])
-        return self.size_error if self.size_error is not None else self.count(tags)
+    def fleets(self, fleets: Collection[str]) -> Mapping[str, bool | AwsError]:
+        self._note("fleets", fleets)
+        return {one: self.replacing[one] for one in fleets if one in self.replacing}
 
-    def count(self, tags: Mapping[str, str]) -> int:
-        """Live instances that bear the tags."""
+    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+        self._note("members", ids)
+        free = Member(Leaving.NO, protected_from_scale_in=False, termination_protected=False)
+        return {one: self.group_members.get(one, free) for one in ids}
+
+    def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
+        self._note("fleet_size", [*(f"{key}={value}" for key, value in tags.items()), *or_keys])
+        return self.size_error if self.size_error is not None else self.count(tags, or_keys)
+
+    def count(self, tags: Mapping[str, str], or_keys: Collection[str] = ()) -> int:
+        """Live instances that bear the tags, or all of the keys."""
         return sum(
-            one.state in LIVE and tags.items() <= one.tags.items()
+            one.state in LIVE
+            and (
+                tags.items() <= one.tags.items()
+                or (bool(or_keys) and set(or_keys) <= one.tags.keys())
+            )
             for one in self.instances.values()
         )
 
-    def running_with(self, tag: str, values: Collection[str]) -> Mapping[str, str] | AwsError:
-        self._note("running_with", values)
+    def neighbours(
+        self, logical_ids: Collection[str], ids: Collection[str]
+    ) -> tuple[Instance, ...] | AwsError:
+        self._note("neighbours", [*logical_ids, *ids])
         if self.peers_error is not None:
             return self.peers_error
-        return {
-            one.instance_id: one.tags[tag]
+        return tuple(
+            one
             for one in self.instances.values()
-            if one.state is State.RUNNING and one.tags.get(tag) in values
-        }
+            if one.state is State.RUNNING
+            and (one.instance_id in ids or one.tags.get("LogicalAgentId") in logical_ids)
+        )
 
-    def standing_requests(self, requests: Collection[str]) -> frozenset[str] | AwsError:
+    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
         self._note("standing_requests", requests)
         if self.standing_error is not None:
             return self.standing_error
-        return frozenset(self.standing.intersection(requests))
+        return {
+            one: "disabled" if one in self.disabled else "active"
+            for one in self.standing.intersection(requests)
+        }
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         self._note("dry-cancel" if dry_run else "cancel", requests)

@@ -1,17 +1,19 @@
-"""Fakes of the other ports, and all of them together as the port `Outside`."""
+"""Fakes of what a run talks to, and all of it together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock, get_ident
 from typing import TypeVar
 
 from handler.aws.errors import AwsError
-from handler.instances.model import Instance, Invalid, Listing, Marked
+from handler.backend.errors import BackendError
+from handler.instances.model import Agent, AgentList, Instance, Marked
 from handler.instances.outcome import Outcome, Settled, Summary
-from handler.instances.ports import BackendError, CancelledRequest, Delivery, Report
+from handler.instances.ports import CancelledRequest, Claim, Report
+from tests.fakes.build import AGENT, listing
 from tests.fakes.fleet import FakeFleet
 
 T = TypeVar("T")
@@ -19,27 +21,44 @@ T = TypeVar("T")
 
 @dataclass
 class FakeBackend:
-    """The port `Backend`: a fixed list; reports about ids in `deaf_to` do not get through."""
+    """One backend for all agents: a fixed list each; reports about ids in `deaf_to` do not get through.
 
-    listing: Listing = field(default_factory=lambda: Listing((), (), True))
-    deaf_to: set[str] = field(default_factory=set)
+    Args:
+        lists: the answer to each agent's question, or why there is none.
+        deaf_to: id → how often a report of it is not acknowledged; None: never is one.
+    """
+
+    lists: dict[Agent, AgentList | BackendError] = field(default_factory=dict)
+    deaf_to: dict[str, int | None] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     tried: list[Report] = field(default_factory=list)
-    asked: int = 0
-    on_marked: Callable[[], None] = lambda: None
+    by_agent: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    on_asked: Callable[[], None] = lambda: None
+    on_report: Callable[[Report], None] = lambda _: None
     _lock: Lock = field(default_factory=Lock)
 
-    def marked(self) -> Listing:
-        self.asked += 1
-        self.on_marked()
-        return self.listing
+    def list_of(self, agent: Agent) -> AgentList:
+        with self._lock:
+            self.asked.append(agent.agent_id)
+        self.on_asked()
+        answer = self.lists[agent]
+        if isinstance(answer, BackendError):
+            raise answer
+        return answer
 
-    def report(self, report: Report) -> None:
+    def take(self, agent: Agent, report: Report) -> None:
         with self._lock:
             self.tried.append(report)
+        self.on_report(report)
+        with self._lock:
             if report.instance_id in self.deaf_to:
-                raise BackendError("HTTP 500")
+                left = self.deaf_to[report.instance_id]
+                if left is None or left > 0:
+                    self.deaf_to[report.instance_id] = None if left is None else left - 1
+                    raise BackendError("HTTP 500", 500)
             self.reports.append(report)
+            self.by_agent.append((agent.agent_id, report.instance_id))
 
     def successes(self) -> list[str]:
         """Ids whose success was acknowledged."""
@@ -51,26 +70,41 @@ class FakeBackend:
 
 
 @dataclass
-class FakeLedger:
-    """The port `Ledger` with a window that does not end."""
+class FakeAgentBackend:
+    """The backend as one agent reports to it."""
 
-    acknowledged: set[str] = field(default_factory=set)
+    agent: Agent
+    backend: FakeBackend
+
+    def report(self, report: Report) -> None:
+        self.backend.take(self.agent, report)
+
+
+@dataclass
+class FakeTable:
+    """The idempotency table with a window that does not end."""
+
+    reported: set[str] = field(default_factory=set)
     under_way: set[str] = field(default_factory=set)
-    down: bool = False
+    released: list[str] = field(default_factory=list)
     asked: int = 0
-    _lock: Lock = field(default_factory=Lock)
 
-    def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-        with self._lock:
-            self.asked += 1
-        if not self.down and instance_id in self.acknowledged:
-            return Delivery.REPLAYED
-        if not self.down and instance_id in self.under_way:
-            return Delivery.UNDER_WAY
-        send()
-        if not self.down:
-            self.acknowledged.add(instance_id)
-        return Delivery.FIRST
+    def claim(self, instance_ids: Sequence[str]) -> dict[str, Claim]:
+        self.asked += 1
+        return {
+            one: Claim.REPORTED
+            if one in self.reported
+            else Claim.UNDER_WAY
+            if one in self.under_way
+            else Claim.FREE
+            for one in instance_ids
+        }
+
+    def acknowledged(self, instance_ids: Sequence[str]) -> None:
+        self.reported.update(instance_ids)
+
+    def release(self, instance_ids: Sequence[str]) -> None:
+        self.released += instance_ids
 
 
 @dataclass
@@ -89,14 +123,27 @@ class FakeHistory:
 
 
 @dataclass
+class FakeFirstSeen:
+    """Remembers when each was first seen; ids in `since` were before."""
+
+    since: dict[str, datetime] = field(default_factory=dict)
+
+    def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:
+        return {one: self.since.setdefault(one, now) for one in ids}
+
+
+@dataclass
 class FakeJournal:
-    """The port `Journal`, as lists."""
+    """The journal, as lists."""
 
     lines: list[Settled] = field(default_factory=list)
     accepted_calls: list[tuple[tuple[str, ...], str | None]] = field(default_factory=list)
-    invalid_entries: list[Invalid] = field(default_factory=list)
+    received: list[AgentList] = field(default_factory=list)
+    failed_agents: list[str] = field(default_factory=list)
+    failed_look_ups: list[tuple[str, AwsError]] = field(default_factory=list)
     fuses: list[str] = field(default_factory=list)
     stuck_ones: list[tuple[str, float]] = field(default_factory=list)
+    overdue_ones: list[str] = field(default_factory=list)
     returned_ones: list[tuple[str, str]] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
     answered_in: list[timedelta] = field(default_factory=list)
@@ -110,14 +157,24 @@ class FakeJournal:
         with self._lock:
             self.accepted_calls.append((tuple(instance_ids), request_id))
 
-    def invalid(self, entry: Invalid) -> None:
-        self.invalid_entries.append(entry)
+    def list_received(self, received: AgentList) -> None:
+        self.received.append(received)
+
+    def list_failed(self, agent: Agent, error: BackendError) -> None:
+        self.failed_agents.append(agent.agent_id)
+
+    def look_up_failed(self, what: str, error: AwsError) -> None:
+        with self._lock:
+            self.failed_look_ups.append((what, error))
 
     def fuse_blown(self, why: str) -> None:
         self.fuses.append(why)
 
     def stuck(self, instance: Instance, seconds: float) -> None:
         self.stuck_ones.append((instance.instance_id, seconds))
+
+    def overdue(self, instance_ids: Sequence[str], after: float) -> None:
+        self.overdue_ones += instance_ids
 
     def came_back(self, instance_id: str, request: str) -> None:
         self.returned_ones.append((instance_id, request))
@@ -129,7 +186,7 @@ class FakeJournal:
     def outcomes(self) -> dict[str, Outcome]:
         """Instance id → its one outcome; fails where an id has several."""
         found = {one.marked.instance_id: one.outcome for one in self.lines}
-        assert len(found) == len(self.lines), "an entry has more than one outcome line"
+        assert len(found) == len(self.lines), "a machine has more than one outcome line"
         return found
 
     def line(self, instance_id: str) -> Settled:
@@ -137,8 +194,8 @@ class FakeJournal:
         return next(one for one in self.lines if one.marked.instance_id == instance_id)
 
 
-class FakeOutside:
-    """The port `Outside`; `touched` says which ports were asked for, and by which thread."""
+class FakeDependencies:
+    """What a run talks to; `touched` says what was asked for, and by which thread."""
 
     def __init__(
         self,
@@ -148,17 +205,29 @@ class FakeOutside:
         enabled: bool = True,
     ) -> None:
         self.fleet = fleet or FakeFleet()
-        self.the_backend = FakeBackend(Listing(tuple(entries), (), enabled))
-        self.the_ledger = FakeLedger()
+        self.backend = FakeBackend({AGENT: listing(*entries, enabled=enabled)})
+        self.the_table = FakeTable()
         self.the_history = FakeHistory()
-        self.the_journal = FakeJournal()
+        self.journal = FakeJournal()
+        self.first_seen = FakeFirstSeen()
+        self.cancelled: dict[str, CancelledRequest] = {}
+        self.listed_lately: dict[str, datetime] = {}
         self.touched: list[tuple[str, int]] = []
-        self._cancelled: dict[str, CancelledRequest] = {}
-        self._listed: dict[str, datetime] = {}
 
     @property
-    def backend(self) -> FakeBackend:
-        return self._touch("backend", self.the_backend)
+    def agents(self) -> tuple[Agent, ...]:
+        """Those that the backend knows, in order."""
+        return tuple(self.backend.lists)
+
+    def lists(self, *lists: AgentList) -> None:
+        """Have the backend answer with these."""
+        self.backend.lists = {one.agent: one for one in lists}
+
+    def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
+        return self.backend.list_of(agent)
+
+    def report_as(self, agent: Agent) -> FakeAgentBackend:
+        return FakeAgentBackend(agent, self.backend)
 
     @property
     def machines(self) -> FakeFleet:
@@ -169,25 +238,13 @@ class FakeOutside:
         return self._touch("history", self.the_history)
 
     @property
-    def ledger(self) -> FakeLedger:
-        return self._touch("ledger", self.the_ledger)
+    def table(self) -> FakeTable:
+        return self._touch("table", self.the_table)
 
-    @property
-    def journal(self) -> FakeJournal:
-        return self._touch("journal", self.the_journal)
-
-    @property
-    def cancelled(self) -> dict[str, CancelledRequest]:
-        return self._cancelled
-
-    @property
-    def listed(self) -> dict[str, datetime]:
-        return self._listed
-
-    def _touch(self, port: str, value: T) -> T:
-        self.touched.append((port, get_ident()))
+    def _touch(self, name: str, value: T) -> T:
+        self.touched.append((name, get_ident()))
         return value
 
-    def ports(self) -> set[str]:
-        """The ports that were asked for."""
-        return {port for port, _ in self.touched}
+    def used(self) -> set[str]:
+        """What was asked for."""
+        return {name for name, _ in self.touched}

@@ -1,49 +1,73 @@
-"""One run of the job over the fakes."""
+"""One run over the fakes."""
 
 from __future__ import annotations
 
-from handler.instances.guard import Policy
+from collections.abc import Sequence
+
+from handler.aws.look_ups import LookUps
+from handler.instances.decide import Judge
+from handler.instances.guard import Policy, ToTerminate
+from handler.instances.model import Agent, Candidate
 from handler.instances.outcome import Summary
-from handler.instances.run import Limits, TerminationJob
-from handler.instances.terminate import Act
-from tests.fakes.build import limits, policy
+from handler.instances.ownership import Agents
+from handler.instances.run import Limits, TerminationRun
+from handler.instances.terminate import Terminator
+from tests.fakes.build import AGENT, limits, policy
 from tests.fakes.clock import FakeClock
-from tests.fakes.outside import FakeOutside
-
-
-def job(
-    outside: FakeOutside,
-    rules: Policy | None = None,
-    bounds: Limits | None = None,
-    clock: FakeClock | None = None,
-) -> TerminationJob:
-    """The job of one run, under the contract's defaults where nothing else is said."""
-    clock = clock or FakeClock()
-    outside.fleet.clock = clock
-    return TerminationJob(
-        outside, rules or policy(), bounds or limits(), clock.deadline(), clock, clock.sleep
-    )
+from tests.fakes.outside import FakeDependencies
 
 
 def run(
-    outside: FakeOutside,
+    to: FakeDependencies,
     rules: Policy | None = None,
     bounds: Limits | None = None,
     clock: FakeClock | None = None,
+    acting: Sequence[Agent] | None = None,
 ) -> Summary:
-    """Do one run."""
-    return job(outside, rules, bounds, clock).run()
-
-
-def act(outside: FakeOutside, rules: Policy | None = None, clock: FakeClock | None = None) -> Act:
-    """The terminating part of one run."""
+    """Do one run, under the contract's defaults where nothing else is said."""
     clock = clock or FakeClock()
-    outside.fleet.clock = clock
-    return Act(
-        outside.fleet,
-        outside.the_journal,
+    to.fleet.clock = clock
+    return TerminationRun(
+        to,
+        to.agents,
+        to.agents if acting is None else acting,
         rules or policy(),
+        bounds or limits(),
         clock.deadline(),
         clock,
         clock.sleep,
+    ).run()
+
+
+def judge(
+    to: FakeDependencies, candidates: Sequence[Candidate], rules: Policy, clock: FakeClock
+) -> Judge:
+    """What decides about these."""
+    look_ups = LookUps(clock.deadline(), to.journal.look_up_failed)
+    listed = {one.instance_id for one in candidates}
+    agents = Agents([AGENT])
+    return Judge(lambda: to.fleet, agents, rules, look_ups, clock, clock.sleep, listed)
+
+
+def terminator(
+    to: FakeDependencies,
+    decisions: Sequence[ToTerminate],
+    rules: Policy | None = None,
+    clock: FakeClock | None = None,
+) -> Terminator:
+    """The terminating part of one run, about these decisions."""
+    clock, rules = clock or FakeClock(), rules or policy()
+    to.fleet.clock = clock
+    candidates = [Candidate(one.marked.instance_id, (one.marked,)) for one in decisions]
+    deciding = judge(to, candidates, rules, clock)
+    deciding.remember(candidates)
+    return Terminator(
+        to.fleet,
+        to.journal.accepted,
+        deciding.again,
+        clock.deadline(),
+        clock,
+        clock.sleep,
+        dry_run=rules.dry_run,
+        confirm=rules.confirm_termination,
     )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import botocore.loaders
 import botocore.session
 import pytest
+import urllib3.util.retry
 
 from backend.app import create_app
 from backend.client import Credentials, OperatorClient
@@ -44,6 +45,13 @@ def _models_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", create)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses before a call of the backend is tried again; those that it asks for stay as they are."""
+    real = urllib3.util.retry.Retry.get_backoff_time
+    monkeypatch.setattr(urllib3.util.retry.Retry, "get_backoff_time", lambda self: real(self) / 20)
 
 
 @pytest.fixture(autouse=True)
@@ -149,8 +157,14 @@ def account(aws: Emulator, ec2_clock: ManualClock, scripted: ScriptedBackend) ->
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """Moto's server, with the idempotency table, for a whole session."""
+def moto_server() -> Iterator[str]:
+    """Moto's server for a whole session. Who uses moto without one empties it, too: it has one state."""
     with run_aws() as url:
-        create_table(Stack(url, "", OperatorClient(""), Credentials("", ""), ""))
         yield url
+
+
+@pytest.fixture
+def moto_url(moto_server: str) -> str:
+    """Moto's server, with the idempotency table."""
+    create_table(Stack(moto_server, "", OperatorClient(""), Credentials("", ""), ""))
+    return moto_server

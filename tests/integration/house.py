@@ -11,6 +11,7 @@ from handler.housekeeping import lambda_handler
 from local.invoke import Invocation, invoke
 from tests.integration.world import MANAGED, World
 from tools.ec2_emulator.library import Library
+from tools.ec2_emulator.spot import SpotRequest
 
 TIMEOUT = 300.0
 """Seconds; the template's own."""
@@ -40,6 +41,12 @@ class House:
     def snapshot(self, **given: Any) -> str:
         """An old snapshot of ours whose volume is gone, but for what is given."""
         return self.library.add_snapshot(**{**OLD, "volume_id": "vol-0gone", **given})
+
+    def lose(self, *calls: str) -> None:
+        """The backend answers these calls, by the last part of their path, with an error; none: all is well."""
+        self.world.wiretap.intercept = lambda asked: (
+            (400, {"error": "not now"}) if asked.call in calls else None
+        )
 
     def reports(self) -> list[dict[str, Any]]:
         """What the backend has recorded of the agent's runs, the oldest first."""
@@ -120,6 +127,60 @@ def _by_a_pinned_alias(house: House, image: str) -> None:
     house.library.parameters[name] = ("SecureString", image)  # seen by its name only
 
 
+def _by_a_hidden_instance(house: House, image: str) -> None:
+    house.world.launch(image_id=image, operator="eks.amazonaws.com")
+
+
+def _by_a_hidden_template(house: House, image: str) -> None:
+    house.library.hidden.add(house.library.add_template([{"ImageId": image}]))
+
+
+def _by_a_spot_request(house: House, image: str) -> None:
+    request = SpotRequest(f"sir-{len(house.world.aws.fleet.requests):08x}", "persistent", {}, 0.0)
+    request.state, request.image_id = "open", image
+    house.world.aws.fleet.requests[request.id] = request
+
+
+def _by_a_fleet(*, spot: bool) -> Callable[[House, str], None]:
+    def use(house: House, image: str) -> None:
+        house.library.fleet_images[house.world.aws.fleet.create_fleet(spot=spot)] = image
+
+    return use
+
+
+def _being_copied(house: House, image: str) -> None:
+    house.library.add_image(snapshots=[], state="pending", source=image)
+
+
+def _snapshot_being_copied(house: House) -> list[str]:
+    source = house.snapshot()
+    house.snapshot(state="pending", description=f"[Copied {source} from us-east-1]")
+    return [source]
+
+
+def _restored_at_once(house: House) -> list[str]:
+    snapshot = house.snapshot()
+    house.library.restores[snapshot] = "enabled"
+    return [snapshot]
+
+
+def _shared(*permissions: dict[str, str]) -> Callable[[House], list[str]]:
+    def make(house: House) -> list[str]:
+        image = house.image()
+        house.library.images[image].permissions = list(permissions)
+        return [image, *house.library.images[image].snapshots]
+
+    return make
+
+
+def _shared_snapshot(house: House) -> list[str]:
+    snapshot, part = house.snapshot(), house.snapshot()
+    image = house.image(snapshots=[part], tags={"Team": "else"})  # it stays, and holds its part
+    for one in (snapshot, part):
+        house.library.snapshots[one].permissions = [{"UserId": "210987654321"}]
+    return [snapshot, part, image]
+
+
 def _latest_of_its_source(house: House) -> list[str]:
     tags = {**MANAGED, "SourceInstance": _named(house, "i")}
     return [house.image(tags=tags)]
@@ -157,6 +218,24 @@ WAYS: dict[str, Callable[[House], list[str]]] = {
     "group's override": _used(
         lambda house, image: house.library.groups.update({_named(house, "asg"): image})
     ),
+    "hidden instance": _used(_by_a_hidden_instance),
+    "hidden launch template": _used(_by_a_hidden_template),
+    "Spot request": _used(_by_a_spot_request),
+    "EC2 Fleet": _used(_by_a_fleet(spot=False)),
+    "Spot Fleet": _used(_by_a_fleet(spot=True)),
+    "being copied": _used(_being_copied),
+    "snapshot being copied": _snapshot_being_copied,
+    "fast snapshot restore": _restored_at_once,
+    "shared with an account": _shared({"UserId": "210987654321"}),
+    "shared with an organization": _shared(
+        {"OrganizationArn": "arn:aws:organizations::210987654321:organization/o-123example"}
+    ),
+    "shared with a unit": _shared(
+        {
+            "OrganizationalUnitArn": "arn:aws:organizations::210987654321:ou/o-123example/ou-1234-5example"
+        }
+    ),
+    "snapshot shared with an account": _shared_snapshot,
     "SSM parameter": _used(
         lambda house, image: house.library.parameters.update(
             {_named(house, "/ami"): ("String", f'{{"image": "{image}"}}')}
@@ -185,5 +264,8 @@ WAYS: dict[str, Callable[[House], list[str]]] = {
     "mapped by a template": _mapped_by_a_template,
     "unfinished": lambda house: [house.snapshot(state="pending")],
     "archived": lambda house: [house.snapshot(tier="archive")],
+    "restored from the archive for a time": lambda house: [
+        house.snapshot(restored_until=house.world.clock() + 86_400)
+    ],
     "a copy": lambda house: [house.snapshot(volume_id="vol-ffffffff")],
 }

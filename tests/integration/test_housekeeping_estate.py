@@ -56,7 +56,8 @@ def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture
     estate.build(going_images=30, going_snapshots=20)
     assert len(house.library.images) == 2_000
     assert len(house.library.snapshots) == 10_000
-    house.world.aws.buckets.enable("ec2")  # its clock stands still: nothing is refilled
+    # The clock stands still: half a bucket stands for what is refilled within two and a half seconds.
+    house.world.aws.buckets.enable("ec2", scale=1.5)
     house.world.aws.calls.clear()
     began = time.monotonic()
     returned = house.returned()
@@ -73,7 +74,7 @@ def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture
             f"\n2,000 images, 10,000 snapshots: {calls.total()} calls ({looks} without the 50 "
             f"deletions) in {seconds:.1f} s: {dict(sorted(calls.items()))}"
         )
-    assert calls.total() < 200
+    assert calls.total() < 250
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,7 +10,7 @@ import pytest
 from backend.client import OperatorClient
 from backend.quirks import Quirks
 from backend.server import run_backend
-from handler.images import outbox as cleanup_report
+from handler.images import outbox
 from tests.integration.conftest import TappedBackend, new_world
 from tests.integration.house import House
 from tests.integration.wiretap import Wiretap
@@ -69,12 +69,12 @@ def test_times_go_without_a_zone_since_backends_choke_on_one(house: House) -> No
 
 def test_a_lost_report_is_sent_with_the_next_runs(house: House) -> None:
     first = house.snapshot()
-    house.world.operator.set_quirks(Quirks(database_down=True))
+    house.lose("cleanup-report")
     done = house.run()
     assert done.returned["reported"] is False
     assert done.returned["reports_waiting"] == 1
     assert done.metrics["CleanupReportsWaiting"] == [1]
-    house.world.operator.set_quirks(Quirks())
+    house.lose()
     second = house.snapshot()
     assert house.returned()["reports_waiting"] == 0
     assert [one["snapshots"]["deleted"] for one in house.reports()] == [[first], [second]]
@@ -102,9 +102,9 @@ def test_a_run_that_dies_after_deleting_is_accounted_for_by_the_next(
 def _run_and_die(house: House, monkeypatch: pytest.MonkeyPatch, *, long_ago: bool) -> None:
     """A run that is killed after its deletions; its time to be at work is over, or is not."""
     with monkeypatch.context() as patch:
-        patch.setattr(cleanup_report.Reports, "close", _die)
+        patch.setattr(outbox.Outbox, "close", _die)
         if long_ago:
-            patch.setattr(cleanup_report, "SLACK", timedelta(days=-1))
+            patch.setattr(outbox, "SLACK", timedelta(days=-1))
         with pytest.raises(KeyboardInterrupt):
             house.run()
 
@@ -141,14 +141,74 @@ def test_an_intention_that_cannot_be_settled_stops_deleting_and_is_kept(
     assert [ids for ids in deleted if ids] == [[first], [other]]
 
 
-def test_without_the_table_the_report_is_logged_in_full_and_sent(house: House) -> None:
+def test_without_the_table_nothing_is_deleted(house: House) -> None:
     snapshot = house.snapshot()
     house.world.aws.faults.add("dynamodb:*", faults.error("AccessDeniedException"), times=None)
+    returned = house.returned()
+    assert snapshot in house.library.snapshots
+    assert returned["kept"]["deferred"] == 1
+
+
+def test_an_intention_that_cannot_be_written_deletes_nothing(house: House) -> None:
+    snapshot = house.snapshot()
+    house.world.aws.faults.add("PutItem", faults.error("AccessDeniedException"), times=None)
+    assert house.returned()["kept"]["deferred"] == 1
+    assert snapshot in house.library.snapshots
+
+
+def test_a_run_that_begins_while_another_writes_its_intention_deletes_nothing(house: House) -> None:
+    snapshot = house.snapshot()
+    item = {"id": {"S": f"cleanup-reports#{house.world.agent_id}"}, "revision": {"N": "7"}}
+    items = house.world.aws.tables[TABLE].items
+    house.world.aws.faults.add(
+        "PutItem", faults.meanwhile(lambda: items.update({(item["id"]["S"],): item}))
+    )
+    assert house.returned()["kept"]["deferred"] == 1
+    assert snapshot in house.library.snapshots
+
+
+def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house: House) -> None:
+    snapshot = house.snapshot()
+    fault = faults.error("AccessDeniedException")
+    house.world.aws.faults.add("PutItem", fault, nth=2, times=None)
+    house.world.aws.faults.add("DeleteItem", fault, times=None)
     done = house.run()
     (line,) = [one for one in done.lines if "report" in one]
     assert line["report"]["snapshots"]["deleted"] == [snapshot]
     assert "AccessDeniedException" in line["why"]
     assert [one["snapshots"]["deleted"] for one in house.reports()] == [[snapshot]]
+
+
+@pytest.mark.parametrize("lost", ["", "no JSON", "[]", '{"waiting": 1}'])
+def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House, lost: str) -> None:
+    snapshot = house.snapshot()
+    key = f"cleanup-reports#{house.world.agent_id}"
+    item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
+    house.world.aws.tables[TABLE].items[key,] = item
+    done = house.run()
+    assert house.library.deleted == [snapshot]
+    assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(404, {"error": "Agent not found"}), (200, {"instances": "none"}), (200, {})],
+    ids=["unknown agent", "odd list", "foreign"],
+)
+def test_unless_the_backend_answers_with_the_agents_list_nothing_is_deleted(
+    house: House, answer: tuple[int, dict[str, object]]
+) -> None:
+    first = house.snapshot()
+    house.lose("cleanup-report")
+    house.run()
+    second = house.snapshot()
+    house.world.wiretap.intercept = lambda asked: (
+        answer if asked.call == "instances-to-terminate" else None
+    )
+    returned = house.returned()
+    assert second in house.library.snapshots
+    assert returned["kept"]["deferred"] == 1
+    assert next(one["snapshots"]["deleted"] for one in house.reports()) == [first]  # it waited
 
 
 def test_a_lost_answer_of_the_table_is_no_other_run(house: House) -> None:

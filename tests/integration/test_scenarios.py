@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 import requests
 
-from backend.client import Credentials, OperatorClient
+from backend.client import OperatorClient
 from backend.server import run_backend
 from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
-from local.stack import MANAGED, TABLE, Stack, new_agent
+from local.stack import TABLE, Stack, new_agent
 from tests.integration.checks import adds_up, counts, says_nothing_of
 from tests.integration.world import WIRE_TIME, only
-
-pytestmark = pytest.mark.xdist_group("moto and mariadb")  # one server of each
 
 
 @dataclass
@@ -61,35 +59,11 @@ class Scene:
         return self.stack.state(self.primary), self.stack.state(self.replica)
 
 
-@pytest.fixture(scope="session")
-def image_id(moto_url: str) -> str:
-    """An image of moto's; it takes a second to find one."""
-    ec2 = Stack(moto_url, "", OperatorClient(""), Credentials("", ""), "").ec2
-    return ec2.describe_images(Owners=["amazon"], MaxResults=5)["Images"][0]["ImageId"]
-
-
-def launch(stack: Stack, image_id: str, zone: str) -> str:
-    answer = stack.ec2.run_instances(
-        ImageId=image_id,
-        InstanceType="c5.large",
-        MinCount=1,
-        MaxCount=1,
-        Placement={"AvailabilityZone": f"{stack.region}{zone}"},
-        TagSpecifications=[
-            {
-                "ResourceType": "instance",
-                "Tags": [{"Key": k, "Value": v} for k, v in MANAGED.items()],
-            }
-        ],
-    )
-    return answer["Instances"][0]["InstanceId"]
-
-
 @pytest.fixture
-def scene(moto_url: str, image_id: str, database_url: str) -> Iterator[Scene]:
+def scene(moto_url: str, database_url: str) -> Iterator[Scene]:
     with run_backend(database_url) as backend_url, OperatorClient(backend_url) as operator:
         stack = new_agent(moto_url, backend_url, operator)
-        primary, replica = launch(stack, image_id, "a"), launch(stack, image_id, "b")
+        (primary,), (replica,) = stack.launch("a"), stack.launch("b")
         operator.register_primary(stack.agent_id, primary, az="us-east-1a")
         operator.enable_manual_replica(stack.agent_id, replica, az="us-east-1b")
         operator.replica_ready(stack.agent_id, replica)

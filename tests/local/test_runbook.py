@@ -17,6 +17,7 @@ import pytest
 import requests
 from botocore import xform_name
 
+from handler.doctor.examination import CHECKS
 from handler.doctor.findings import Check
 
 ROOT = Path(__file__).parents[2]
@@ -39,12 +40,16 @@ CLI = {"query", "output", "cli-input-json", "cli-binary-format"}
 """Options of the AWS command line itself."""
 AWS_WORDS = {
     "AccessDenied",
+    "ConnectTimeoutError",
+    "ConnectionClosedError",
     "CreateTags",
     "DeleteOnTermination",
     "DeleteTags",
     "DoNotTerminate",
+    "EndpointConnectionError",
     "LogicalAgentId",
     "ManagedBy",
+    "ReadTimeoutError",
     "RequestLimitExceeded",
     "StateReason",
     "StateTransitionReason",
@@ -132,7 +137,7 @@ def test_the_doctor_s_answer_is_as_the_runbook_says(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "examining the stack that `make local` started" in done.stdout
-    assert all(check.value in done.stdout for check in Check)
+    assert all(check.name in done.stdout for check in CHECKS)
     assert "healthy" in done.stdout
 
 
@@ -196,9 +201,9 @@ def test_a_parameter_that_is_named_is_the_template_s() -> None:
     assert named - known <= AWS_WORDS
 
 
-@pytest.mark.parametrize("check", list(Check))
+@pytest.mark.parametrize("check", CHECKS, ids=str)
 def test_each_check_of_the_doctor_has_its_section(check: Check) -> None:
-    section = re.search(rf"^### `{check.value}`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
+    section = re.search(rf"^### `{check.name}`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
     assert section
     assert "**Symptom.**" in section[1]
     assert re.search(r"\*\*The doctor (says|warns)\*\*", section[1])
@@ -215,3 +220,9 @@ def test_every_link_within_leads_somewhere() -> None:
     headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
     assert {link for link in re.findall(r"\]\(#([\w-]+)\)", TEXT) if link not in anchors} == set()
+
+
+def test_the_table_of_the_doctor_s_checks_has_each_with_its_question() -> None:
+    table = TEXT.partition("\n| check | question |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [f"| [`{one}`](#{one}) | {one.question} |" for one in CHECKS]
+    assert table.splitlines() == rows, "copy these rows: " + "\n".join(rows)

@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.images.model import SOURCE_TAG, Facts, Image, Snapshot, Uses
-from handler.images.retention import decide
-from handler.images.verdict import Policy
+from handler.images.model import (
+    SOURCE_TAG,
+    Image,
+    Inventory,
+    Policy,
+    References,
+    Snapshot,
+    Unseen,
+)
+from handler.images.rules import decide, decide_parts
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -65,8 +72,8 @@ def _snapshots() -> st.SearchStrategy[list[Snapshot]]:
 
 _ids = st.sampled_from([*(f"ami-{n}" for n in range(31)), *SNAPSHOT_IDS, "snap-free-1"])
 _facts = st.builds(
-    lambda images, snapshots, users, locked, volumes: Facts(
-        tuple(images), tuple(snapshots), Uses(users), locked, volumes
+    lambda images, snapshots, users, locked, volumes: Inventory(
+        tuple(images), tuple(snapshots), References(users), locked, volumes
     ),
     _images(),
     _snapshots(),
@@ -80,14 +87,15 @@ def _newest(items: Mapping[str, datetime]) -> str:
     return max(items, key=lambda one: (items[one], one))
 
 
-def _going(facts: Facts) -> set[str]:
+def _going(facts: Inventory) -> set[str]:
     """All that a run would delete: the items, and the snapshots that go along with images."""
-    verdicts = [one for one in decide(facts, POLICY, NOW) if one.goes]
-    return {one.item_id for one in verdicts} | {s for one in verdicts for s in one.snapshots}
+    going = {one.item_id for one in decide(facts, POLICY, NOW) if one.goes}
+    images = {one.image_id for one in facts.images} & going
+    return going | {one.item_id for one in decide_parts(facts, images, POLICY, NOW) if one.goes}
 
 
 @given(_facts)
-def test_every_item_has_exactly_one_verdict_with_a_reason(facts: Facts) -> None:
+def test_every_item_has_exactly_one_verdict_with_a_reason(facts: Inventory) -> None:
     verdicts = decide(facts, POLICY, NOW)
     ids = [one.image_id for one in facts.images] + [one.snapshot_id for one in facts.snapshots]
     assert [one.item_id for one in verdicts] == ids
@@ -95,14 +103,14 @@ def test_every_item_has_exactly_one_verdict_with_a_reason(facts: Facts) -> None:
 
 
 @given(_facts)
-def test_nothing_that_must_stay_ever_goes(facts: Facts) -> None:
+def test_nothing_that_must_stay_ever_goes(facts: Inventory) -> None:
     going = _going(facts)
     tags = {one.image_id: one.tags for one in facts.images}
     tags |= {one.snapshot_id: one.tags for one in facts.snapshots}
     for item_id in going:
         assert tags[item_id].get("ManagedBy") == "us"
         assert "Keep" not in tags[item_id]
-        assert item_id not in facts.uses.users
+        assert item_id not in facts.references.by_id
     for image in facts.images:
         if image.image_id in going:
             assert image.created is not None
@@ -124,7 +132,7 @@ def test_nothing_that_must_stay_ever_goes(facts: Facts) -> None:
 
 
 @given(_facts)
-def test_the_newest_of_each_source_and_of_each_living_volume_stays(facts: Facts) -> None:
+def test_the_newest_of_each_source_and_of_each_living_volume_stays(facts: Inventory) -> None:
     going = _going(facts)
     sources: dict[str, dict[str, datetime]] = {}
     for image in facts.images:
@@ -143,9 +151,11 @@ def test_the_newest_of_each_source_and_of_each_living_volume_stays(facts: Facts)
 
 
 @given(_facts, st.sampled_from(["uses", "locks", "volumes"]))
-def test_a_failed_look_up_only_ever_keeps_more(facts: Facts, which: str) -> None:
+def test_a_failed_look_up_only_ever_keeps_more(facts: Inventory, which: str) -> None:
     blind = {
-        "uses": replace(facts, uses=Uses(facts.uses.users, {"instances": SHUT})),
+        "uses": replace(
+            facts, references=References(facts.references.by_id, (Unseen("instances", SHUT),))
+        ),
         "locks": replace(facts, locked=SHUT),
         "volumes": replace(facts, volumes=SHUT),
     }[which]
@@ -155,7 +165,7 @@ def test_a_failed_look_up_only_ever_keeps_more(facts: Facts, which: str) -> None
 
 
 @given(_facts, st.randoms(use_true_random=False))
-def test_the_order_of_the_estate_does_not_matter(facts: Facts, random: object) -> None:
+def test_the_order_of_the_estate_does_not_matter(facts: Inventory, random: object) -> None:
     images, snapshots = list(facts.images), list(facts.snapshots)
     random.shuffle(images)  # type: ignore[attr-defined] # hypothesis' random
     random.shuffle(snapshots)  # type: ignore[attr-defined]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.reported import reports
+
 SOAK = os.environ.get("SOAK") == "1"
 """Whether this is a full run."""
 PROPERTY = "reliability"
@@ -69,4 +71,4 @@ def written(rows: Iterable[Row], tests: int, still_open: Iterable[str]) -> str:
         lines += [f"| {row.what} | {row.tries:,} | {row.result} |" for row in of_part]
     if known_defects := sorted(set(still_open)):
         lines += ["", "## Known and still open", "", *(f"- {each}" for each in known_defects)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *reports.section()]) + "\n"

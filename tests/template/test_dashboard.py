@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from handler.images.cleanup import Fate
+from handler.images.delete import DeletionStatus
 from handler.instances.outcome import Outcome
 from tests.template.stack import ROOT, Stack
 
@@ -113,7 +113,7 @@ def test_every_metric_named_is_emitted_and_every_metric_emitted_is_named() -> No
 
 def test_no_metric_is_sent_past_the_telemetry_modules() -> None:
     senders = {path for path in CODE.rglob("*.py") if "metrics" in path.read_text()}
-    senders = {path for path in senders if re.search(r"add_metric|_send\(", path.read_text())}
+    senders = {path for path in senders if re.search(r"add_metric|self\.send\(", path.read_text())}
     assert senders == set(TELEMETRY)
 
 
@@ -313,7 +313,7 @@ def test_a_log_table_reads_the_log_of_its_own_function(dashboard: str) -> None:
 
 
 def test_queries_ask_for_outcomes_that_there_are() -> None:
-    outcomes = {outcome.key for outcome in Outcome} | {fate.value for fate in Fate}
+    outcomes = {outcome.key for outcome in Outcome} | {status.value for status in DeletionStatus}
     for query, _ in saved_and_shown().values():
         for clause in re.findall(r"outcome (?:=|in) (\[[^]]*\]|\S+)", query):
             assert set(re.findall(r"[\"'](\w+)[\"']", clause)) <= outcomes

@@ -78,7 +78,7 @@ def g():
 
 
 PURE = [SRC / "handler" / name for name in (
-    "instances/guard.py", "instances/bisect.py", "images/rules.py", "images/retention.py",
+    "instances/guard.py", "instances/bisect.py", "images/rules.py", "images/view.py", "images/choose.py",
 )]  # fmt: skip
 """What decides: no SDK, no HTTP, no clock, no environment."""
 

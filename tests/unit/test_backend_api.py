@@ -10,9 +10,8 @@ from typing import Any, Self
 import pytest
 import requests
 
-from handler.backend.api import LARGEST_BODY, BackendApi, open_session
+from handler.backend.api import LARGEST_BODY, BackendApi, open_session, timestamp
 from handler.backend.token import ClientToken
-from handler.images.wire import timestamp
 from handler.instances.ports import BackendError, Report
 from tests.fakes.build import NOW, iid
 from tests.fakes.clock import FakeClock

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor.findings import (
     Finding,
     Status,
 )
-from handler.doctor.marked import Foreseen, foresee, judge_marked
+from handler.doctor.marked import foresee, judge_decided
 from handler.instances.decide import Decided, Judge
 from handler.instances.guard import GROUP_TAG
 from handler.instances.model import Listing
@@ -23,9 +25,9 @@ class TestTheList:
         listing = Listing(tuple(marked(number) for number in numbers), (), True)
         most = limits(max_fleet_percent=percent, max_terminations_per_run=cap)
         judge = Judge(lambda: fleet, policy(), FakeClock().patience(), lambda: NOW)
-        foreseen = foresee(judge, listing.marked, most)
+        finding = foresee(judge, listing, most)
         assert not fleet.terminated
-        return judge_marked(listing, foreseen, most)
+        return finding
 
     def test_nothing_listed_is_explained(self) -> None:
         assert "terminate_wait_seconds" in self.judge(FakeFleet()).found
@@ -68,8 +70,15 @@ class TestTheList:
 
     def test_what_cannot_be_looked_at_is_said(self) -> None:
         error = AwsError("X", "m", ErrorKind.FAULTY)
-        finding = judge_marked(
-            Listing((marked(1),), (), True), Foreseen(Decided([], error), None), limits()
-        )
+        finding = judge_decided(Decided([], error), None, limits())
         assert finding.status is Status.WARNING
         assert "the rest could not be looked at: X: m" in finding.found
+
+    def test_a_fleet_that_cannot_be_counted_blows_the_fuse_and_says_why(self) -> None:
+        class Uncounted(FakeFleet):
+            def fleet_size(self, _: Mapping[str, str]) -> AwsError:
+                return AwsError("UnauthorizedOperation", "m", ErrorKind.REFUSED, denied=True)
+
+        finding = self.judge(Uncounted([instance(1)]), 1, percent=50)
+        assert finding.status is Status.FAILED
+        assert "the fleet cannot be counted (UnauthorizedOperation: m)" in finding.found

@@ -1,69 +1,78 @@
-"""Writes of several threads to DynamoDB (moto) go out together, each with its own answer."""
+"""Writes to DynamoDB (moto) go out together, each with its own condition and its own answer."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from handler.instances.grouped_writes import MOST, GroupedWrites
+from handler.aws.errors import AwsError
+from handler.instances.grouped_writes import MOST, TRIES, Refused, Write, write_together
 from tests.support.dynamodb import idempotency_table
 
 TABLE = "reports"
 
 
+def put(key: str) -> Write:
+    """Write an item that must not be there."""
+    return "Put", {
+        "TableName": TABLE,
+        "Item": {"id": {"S": key}},
+        "ConditionExpression": "attribute_not_exists(#id)",
+        "ExpressionAttributeNames": {"#id": "id"},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def cancelled(*codes: str | None) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+        "CancellationReasons": [{"Code": code} if code else {} for code in codes],
+    }
+    return ClientError(answer, "TransactWriteItems")
+
+
+def said(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "X")
+
+
 class House:
-    """One table, and what is asked of it; the first request waits until many others do."""
+    """One table, what is asked of it, and what it answers instead."""
 
     def __init__(self) -> None:
         self.client = idempotency_table(TABLE)
-        self.asked: Counter[str] = Counter()
-        self.fail: Callable[[str], Exception | None] = lambda _: None
-        self.grouped = GroupedWrites(self.client)
-        self.go, self._lock = Event(), Lock()
+        self.asked: list[str] = []
+        self.answers: Callable[[str], Exception | None] = lambda _: None
+        self.slept: list[float] = []
+        self.left = 60.0
         self.client.meta.events.register("before-call.dynamodb", self._note)
 
     def _note(self, model: Any, **_: Any) -> None:
-        with self._lock:
-            first = not self.asked
-            self.asked[model.name] += 1
-        if first:
-            assert self.go.wait(10)
-        if (error := self.fail(model.name)) is not None:
+        self.asked.append(model.name)
+        if (error := self.answers(model.name)) is not None:
             raise error
 
-    def put(self, key: str) -> Exception | None:
-        """Write an item that must not be there; the error, if there is one."""
-        try:
-            self.grouped.put_item(
-                TableName=TABLE,
-                Item={"id": {"S": key}},
-                ConditionExpression="attribute_not_exists(#id)",
-                ExpressionAttributeNames={"#id": "id"},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except Exception as error:  # noqa: BLE001 - looked at
-            return error
-        return None
+    def script(self, *answers: Exception | None) -> None:
+        """Answer so to the first calls."""
+        waiting = list(answers)
+        self.answers = lambda _: waiting.pop(0) if waiting else None
 
-    def put_at_once(self, keys: list[str]) -> dict[str, Exception | None]:
-        """Write them by a thread each, all of them waiting while the first is under way."""
-        with ThreadPoolExecutor(len(keys)) as pool:
-            answers = {keys[0]: pool.submit(self.put, keys[0])}
-            until(lambda: bool(self.asked))
-            answers |= {key: pool.submit(self.put, key) for key in keys[1:]}
-            until(lambda: self.grouped._waiting.qsize() == len(keys) - 1)
-            self.go.set()
-            return {key: answer.result(20) for key, answer in answers.items()}
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.left -= seconds
+
+    def write(self, writes: dict[str, Write]) -> tuple[dict[str, Refused], AwsError | None]:
+        return write_together(self.client, writes, lambda: self.left, self.sleep)
+
+    def put(self, *keys: str) -> tuple[dict[str, Refused], AwsError | None]:
+        return self.write({key: put(key) for key in keys})
 
     def keys(self) -> set[str]:
+        self.answers = lambda _: None
         return {one["id"]["S"] for one in self.client.scan(TableName=TABLE)["Items"]}
 
 
@@ -73,118 +82,139 @@ def house() -> Iterator[House]:
         yield House()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def names(count: int) -> list[str]:
     return [f"k{number}" for number in range(count)]
 
 
-def test_a_write_by_itself_is_what_it_is_without(house: House) -> None:
-    house.go.set()
-    assert house.put("a") is None
-    house.grouped.update_item(
-        TableName=TABLE,
-        Key={"id": {"S": "a"}},
-        UpdateExpression="SET n = :n",
-        ExpressionAttributeValues={":n": {"N": "2"}},
-    )
-    assert house.asked == {"PutItem": 1, "UpdateItem": 1}
-    assert house.grouped.get_item(TableName=TABLE, Key={"id": {"S": "a"}})["Item"]["n"] == {
-        "N": "2"
+def test_a_write_by_itself_is_no_transaction(house: House) -> None:
+    """In a transaction it would be billed as two."""
+    key = {"id": {"S": "a"}}
+    update = {
+        "TableName": TABLE,
+        "Key": key,
+        "UpdateExpression": "SET n = :n",
+        "ExpressionAttributeValues": {":n": {"N": "2"}},
     }
+    assert house.put("a") == ({}, None)
+    assert house.write({"a": ("Update", update)}) == ({}, None)
+    assert house.client.get_item(TableName=TABLE, Key=key)["Item"]["n"] == {"N": "2"}
+    assert house.write({"a": ("Delete", {"TableName": TABLE, "Key": key})}) == ({}, None)
+    assert house.keys() == set()
+    assert Counter(house.asked) == {
+        "PutItem": 1, "UpdateItem": 1, "GetItem": 1, "DeleteItem": 1, "Scan": 1
+    }  # fmt: skip
 
 
-def test_what_waits_goes_out_together(house: House) -> None:
-    keys = names(60)
-    assert set(house.put_at_once(keys).values()) == {None}
-    assert house.asked == {"PutItem": 1, "TransactWriteItems": 1}
+def test_many_go_out_together_and_no_more_than_dynamodb_takes(house: House) -> None:
+    keys = names(2 * MOST + 5)
+    assert house.put(*keys) == ({}, None)
+    assert house.asked == ["TransactWriteItems"] * 3
     assert house.keys() == set(keys)
 
 
-def test_no_more_than_dynamodb_takes(house: House) -> None:
-    keys = names(MOST + 5)
-    assert set(house.put_at_once(keys).values()) == {None}
-    assert house.asked == {"PutItem": 1, "TransactWriteItems": 2}
+def test_nothing_asks_for_nothing(house: House) -> None:
+    assert house.put() == ({}, None)
+    assert house.asked == []
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_each_write_has_its_own_condition(house: House, count: int) -> None:
+    keys = names(count)
+    house.client.put_item(TableName=TABLE, Item={"id": {"S": "k0"}, "old": {"S": "yes"}})
+    refused, trouble = house.put(*keys)
+    assert trouble is None
+    assert set(refused) == {"k0"}
+    assert refused["k0"].code == "ConditionalCheckFailed"
+    assert refused["k0"].item["old"] == {"S": "yes"}
     assert house.keys() == set(keys)
-
-
-def test_each_write_has_its_own_condition(house: House) -> None:
-    keys = names(12)
-    house.go.set()
-    for key in keys[3:5]:
-        house.client.put_item(TableName=TABLE, Item={"id": {"S": key}, "old": {"S": key}})
-    house.asked.clear()
-    house.go.clear()
-    answers = house.put_at_once(keys)
-    assert house.keys() == set(keys)
-    refused = {key: error for key, error in answers.items() if error is not None}
-    assert set(refused) == set(keys[3:5])
-    for key, error in refused.items():
-        assert isinstance(error, ClientError)
-        assert error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-        assert error.response["Item"]["old"] == {"S": key}  # type: ignore[typeddict-item]
-
-
-def test_two_writes_of_one_item_go_one_after_the_other(house: House) -> None:
-    """Two runs in one environment may have the same instance in hand."""
-    house.put_at_once(names(3))
-    again = [*names(3), "k7", "k7", "k8", "k8", "k8"]
-    house.asked.clear()
-    house.go.clear()
-    with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(house.put, "k6")
-        until(lambda: bool(house.asked))
-        answers = [pool.submit(house.put, key) for key in again]
-        until(lambda: house.grouped._waiting.qsize() == len(again))
-        house.go.set()
-        errors = [first.result(20), *(answer.result(20) for answer in answers)]
-    assert [error is None for error in errors].count(True) == 3
-    for error in errors:
-        assert error is None or "ConditionalCheckFailedException" in str(error)
-    assert house.keys() == {*names(3), "k6", "k7", "k8"}
-
-
-def test_what_nobody_foresaw_is_raised_and_the_next_write_goes_on(house: House) -> None:
-    house.fail = lambda name: KeyError("odd") if name == "TransactWriteItems" else None
-    answers = house.put_at_once(names(3))
-    assert [str(error) for error in answers.values() if error] == ["'odd'", "'odd'"]
-    assert house.put("later") is None
+    assert house.slept == [], "the others go out again at once"
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "X"),
-        EndpointConnectionError(endpoint_url="https://dynamodb"),
-    ],
-    ids=["refused", "no answer"],
+    "code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
 )
-def test_trouble_is_everybodys(house: House, error: Exception) -> None:
-    house.fail = lambda name: error if name == "TransactWriteItems" else None
-    answers = house.put_at_once(names(9))
-    assert [answer for answer in answers.values() if answer is None] == [None]
-    assert sum(answer is error for answer in answers.values()) == 8
-    assert house.asked == {"PutItem": 1, "TransactWriteItems": 1}
+def test_what_is_busy_is_written_later_and_does_not_hold_up_the_others(
+    house: House, code: str
+) -> None:
+    seen: list[set[str]] = []
+
+    def look(_: str) -> Exception | None:
+        return cancelled(code, "None", "None") if len(house.asked) == 1 else None
+
+    def note(_: float) -> None:
+        seen.append(house.keys())
+
+    house.answers = look
+    answer = write_together(house.client, {k: put(k) for k in names(3)}, lambda: 60, note)
+    assert answer == ({}, None)
+    assert seen == [{"k1", "k2"}], "the others were written before the pause"
+    assert house.keys() == set(names(3))
 
 
-def test_a_write_that_met_another_transaction_is_made_by_itself(house: House) -> None:
+@pytest.mark.parametrize("code", ["TransactionConflictException", "TransactionInProgressException"])
+def test_one_write_alone_is_tried_again_too(house: House, code: str) -> None:
+    house.script(said(code), said(code))
+    assert house.put("a") == ({}, None)
+    assert len(house.slept) == 2
+    assert house.keys() == {"a"}
+
+
+def test_a_transaction_that_does_not_say_whose_fault_it_was_is_made_again(house: House) -> None:
+    house.script(said("TransactionCanceledException"), cancelled("None", None), cancelled("None"))
+    assert house.put("a", "b") == ({}, None)
+    assert house.keys() == {"a", "b"}
+
+
+def test_what_is_busy_to_the_end_is_refused_and_the_others_are_written(house: House) -> None:
+    always = "k1"
+
     def conflict(name: str) -> Exception | None:
-        if name != "TransactWriteItems" or house.asked[name] > 1:
-            return None
-        reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in range(7))]
-        answer: Any = {
-            "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
-            "CancellationReasons": reasons,
-        }
-        return ClientError(answer, name)
+        if len(house.asked) == 1:
+            return cancelled("None", "TransactionConflict")
+        return said("TransactionConflictException") if house.slept else None
 
-    house.fail = conflict
-    keys = names(9)
-    assert set(house.put_at_once(keys).values()) == {None}
-    assert house.asked == {"PutItem": 2, "TransactWriteItems": 2}
-    assert house.keys() == set(keys)
+    house.answers = conflict
+    assert house.put("k0", always) == ({always: Refused("TransactionConflict")}, None)
+    assert len(house.slept) == TRIES
+    assert all(later <= 1 for later in house.slept)
+    assert house.keys() == {"k0"}
+
+
+def test_no_pause_goes_beyond_the_time(house: House) -> None:
+    house.left = 0.3
+    house.answers = lambda _: said("TransactionConflictException")
+    assert house.put("a") == ({"a": Refused("TransactionConflict")}, None)
+    assert house.left >= 0
+
+
+def test_one_write_s_own_fault_is_its_own(house: House) -> None:
+    house.script(cancelled("ValidationError", "None"))
+    assert house.put("a", "b") == ({"a": Refused("ValidationError")}, None)
+    assert house.keys() == {"b"}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (said("AccessDeniedException"), "AccessDeniedException"),
+        (said("ResourceNotFoundException"), "ResourceNotFoundException"),
+        (said("ThrottlingException"), "ThrottlingException"),
+        (EndpointConnectionError(endpoint_url="https://dynamodb"), "EndpointConnectionError"),
+    ],
+    ids=["denied", "missing", "throttled", "no answer"],
+)
+def test_a_table_that_cannot_be_used_is_asked_once(
+    house: House, error: Exception, code: str, count: int
+) -> None:
+    house.answers = lambda _: error
+    refused, trouble = house.put(*names(count))
+    assert (refused, trouble and trouble.code) == ({}, code)
+    assert len(house.asked) == 1
+
+
+def test_what_was_refused_before_the_table_failed_is_still_known(house: House) -> None:
+    house.script(cancelled("ConditionalCheckFailed", "None", "None"), said("InternalServerError"))
+    refused, trouble = house.put(*names(3))
+    assert set(refused) == {"k0"}
+    assert trouble is not None

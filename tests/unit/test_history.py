@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from handler.instances.history import PAUSE, UNKNOWN_FOR, CloudTrailHistory
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.history import PAUSE, UNKNOWN_FOR, CloudTrailHistory
 from tests.fakes.build import iid
 
 

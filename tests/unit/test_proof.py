@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from handler.instances.proof import prove
+
 from handler.aws.errors import ErrorKind
 from handler.instances.guard import Action, Decision
 from handler.instances.outcome import Outcome
-from handler.instances.proof import prove
 from tests.fakes.build import NOW, error, iid, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeOutside

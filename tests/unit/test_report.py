@@ -1,197 +1,444 @@
-"""Reports: side by side, a success once per window, and never lost without being said."""
+"""Reports: while EC2 is still asked, a success once per window, and never lost without being said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import Barrier, get_ident
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Barrier, Event, get_ident
+from typing import Literal, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from handler.backend.errors import BackendError
 from handler.deadline import Deadline
-from handler.instances.outcome import Outcome, Settled
-from handler.instances.ports import BackendError, Delivery, Report
-from handler.instances.report import Reporting
+from handler.instances.model import Agent
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
+from handler.instances.ports import Backend, Claim, Report
+from handler.instances.report import GROUP, PAUSES, Reporter
 from tests.fakes.build import NOW, iid, marked
 from tests.fakes.clock import FakeClock
-from tests.fakes.outside import FakeOutside
+from tests.fakes.outside import FakeAgentBackend, FakeBackend, FakeTable
 
-QUIET = [
-    o
-    for o in Outcome
-    if o not in {Outcome.TERMINATED, Outcome.ALREADY_GONE, Outcome.REFUSED, Outcome.FAILED}
-]
+OTHER = Agent("agent-2")
+LeftAs = Literal[Outcome.PLANNED, Outcome.PENDING, Outcome.IGNORED, Outcome.DEFERRED]
 
 
-def ended(number: int, outcome: Outcome = Outcome.TERMINATED) -> Settled:
-    return Settled(marked(number), outcome, "because", ended_at=NOW)
+def ended(number: int, *, by_api: bool = True, agent: Agent | None = None) -> Ended:
+    entry = marked(number, agent=agent) if agent else marked(number)
+    return Ended(entry, by_api, NOW, "because", took=42.0)
 
 
-def deliver(
-    outside: FakeOutside,
-    *given: Settled,
-    dry_run: bool = False,
-    deadline: Deadline | None = None,
-    at_once: int = 4,
-) -> list[Settled]:
-    found = Reporting(
-        outside, deadline or FakeClock().deadline(), at_once, outside.the_journal.settled
-    ).deliver(given, dry_run=dry_run)
-    assert sorted(s.marked.instance_id for s in found) == sorted(
-        s.marked.instance_id for s in given
-    )
-    assert outside.the_journal.outcomes() == {s.marked.instance_id: s.outcome for s in found}
-    return found
+def refused(number: int) -> Denied:
+    return Denied(marked(number), Outcome.REFUSED, "a guard")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.TERMINATED, Outcome.ALREADY_GONE])
-def test_a_success_is_reported_with_its_end(outcome: Outcome) -> None:
-    outside = FakeOutside()
-    (one,) = deliver(outside, ended(1, outcome))
-    assert one.outcome is outcome
-    assert outside.the_backend.reports == [Report(iid(1), None, NOW)]
+def failed(number: int) -> Denied:
+    return Denied(marked(number), Outcome.FAILED, "EC2 said no")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
-def test_a_failure_is_reported_with_its_reason_and_no_end(outcome: Outcome) -> None:
-    outside = FakeOutside()
-    (one,) = deliver(outside, ended(1, outcome))
-    assert one.outcome is outcome
-    assert outside.the_backend.reports == [Report(iid(1), "because", None)]
-    assert outside.the_ledger.asked == 0
+@dataclass
+class House:
+    """A backend, a table, a clock, and what was settled; each report is one run's."""
+
+    backend: FakeBackend = field(default_factory=FakeBackend)
+    table: FakeTable = field(default_factory=FakeTable)
+    clock: FakeClock = field(default_factory=FakeClock)
+    lines: list[Settled] = field(default_factory=list)
+    asked_for_table: list[int] = field(default_factory=list)
+    settled_by: set[int] = field(default_factory=set)
+
+    def the_table(self) -> FakeTable:
+        self.asked_for_table.append(get_ident())
+        return self.table
+
+    def done(self, settled: Settled) -> None:
+        self.settled_by.add(get_ident())
+        self.lines.append(settled)
+
+    def backend_of(self, agent: Agent) -> Backend:
+        return FakeAgentBackend(agent, self.backend)
+
+    def reporter(
+        self, at_once: int = 4, deadline: Deadline | None = None, *, dry_run: bool = False
+    ) -> Reporter:
+        return Reporter(
+            self.backend_of,
+            self.the_table,
+            deadline or self.clock.deadline(),
+            at_once,
+            self.done,
+            dry_run=dry_run,
+            sleep=self.clock.sleep,
+        )
+
+    def report(self, *results: Result, at_once: int = 4, dry_run: bool = False) -> list[Settled]:
+        """One run; every result comes back, settled once."""
+        self.lines.clear()
+        reporter = self.reporter(at_once, dry_run=dry_run)
+        reporter.submit(results)
+        found = reporter.finish()
+        assert found == self.lines
+        assert sorted(one.marked.instance_id for one in found) == sorted(
+            one.marked.instance_id for one in results
+        )
+        return found
+
+    def outcomes(self, *results: Result, at_once: int = 4) -> dict[str, Outcome]:
+        found = self.report(*results, at_once=at_once)
+        return {one.marked.instance_id: one.outcome for one in found}
 
 
-@pytest.mark.parametrize("outcome", QUIET, ids=lambda o: o.key)
-def test_the_other_outcomes_are_not_reported(outcome: Outcome) -> None:
-    outside = FakeOutside()
-    deliver(outside, ended(1, outcome))
-    assert outside.ports() == set()
+@pytest.fixture
+def house() -> House:
+    return House()
 
 
-def test_the_dry_run_reports_no_failure() -> None:
-    """Contract section 2: in a dry run `refused` and `failed` are counted, not reported."""
-    outside = FakeOutside()
-    found = deliver(outside, ended(1, Outcome.REFUSED), ended(2, Outcome.FAILED), dry_run=True)
-    assert [s.outcome for s in found] == [Outcome.REFUSED, Outcome.FAILED]
-    assert outside.ports() == set()
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
-def test_a_success_whose_report_is_lost_is_unreported_and_tried_again_next_time() -> None:
-    outside = FakeOutside()
-    outside.the_backend.deaf_to = {iid(1)}
-    (one,) = deliver(outside, ended(1))
-    assert one.outcome is Outcome.UNREPORTED
-    assert one.why == "because; its report did not get through: HTTP 500"
-    outside.the_backend.deaf_to = set()
-    outside.the_journal.lines.clear()
-    (again,) = deliver(outside, ended(1))
-    assert again.outcome is Outcome.TERMINATED
+@pytest.mark.parametrize(
+    ("by_api", "outcome"), [(True, Outcome.TERMINATED), (False, Outcome.ALREADY_GONE)]
+)
+def test_a_success_is_reported_with_its_end(
+    house: House, *, by_api: bool, outcome: Outcome
+) -> None:
+    (one,) = house.report(ended(1, by_api=by_api))
+    assert (one.outcome, one.took) == (outcome, 42.0)
+    assert house.backend.reports == [Report(iid(1), None, NOW)]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
-def test_a_failure_whose_report_is_lost_keeps_its_outcome(outcome: Outcome) -> None:
-    outside = FakeOutside()
-    outside.the_backend.deaf_to = {iid(1)}
-    (one,) = deliver(outside, ended(1, outcome))
-    assert one.outcome is outcome
-    assert "its report did not get through" in one.why
+@pytest.mark.parametrize("denied", [refused(1), failed(1)])
+def test_a_failure_is_reported_with_its_reason_and_no_end(house: House, denied: Denied) -> None:
+    (one,) = house.report(denied)
+    assert (one.outcome, one.took) == (denied.outcome, None)
+    assert house.backend.reports == [Report(iid(1), denied.why, None)]
+    assert house.asked_for_table == []
 
 
-def test_an_acknowledged_success_is_replayed() -> None:
-    outside = FakeOutside()
-    outside.the_ledger.acknowledged = {iid(1)}
-    (one,) = deliver(outside, ended(1))
-    assert one.outcome is Outcome.REPLAYED
-    assert outside.the_backend.tried == []
+@pytest.mark.parametrize("outcome", get_args(LeftAs))
+def test_what_was_left_alone_is_not_reported(house: House, outcome: LeftAs) -> None:
+    before = threading.active_count()
+    (one,) = house.report(Left(marked(1), outcome, "so", untagged=True))
+    assert (one.outcome, one.untagged) == (outcome, True)
+    assert (house.backend.tried, house.asked_for_table) == ([], [])
+    assert threading.active_count() <= before, "an idle run starts no thread"
 
 
-def test_a_success_that_another_run_is_reporting_is_deferred() -> None:
-    outside = FakeOutside()
-    outside.the_ledger.under_way = {iid(1)}
-    (one,) = deliver(outside, ended(1))
+def test_a_dry_run_reports_nothing(house: House) -> None:
+    """Contract section 2: `refused` and `failed` are counted, what has ended is `deferred`."""
+    found = house.report(refused(1), failed(2), ended(3), dry_run=True)
+    assert [one.outcome for one in found] == [Outcome.REFUSED, Outcome.FAILED, Outcome.DEFERRED]
+    assert (house.backend.tried, house.asked_for_table) == ([], [])
+
+
+def test_each_report_is_made_as_its_owner(house: House) -> None:
+    house.report(ended(1), ended(2, agent=OTHER))
+    assert sorted(house.backend.by_agent) == [("agent-1", iid(1)), ("agent-2", iid(2))]
+
+
+def test_an_acknowledged_success_is_replayed(house: House) -> None:
+    house.table.reported = {iid(1)}
+    (one,) = house.report(ended(1))
+    assert (one.outcome, one.took) == (Outcome.REPLAYED, None)
+    assert one.why == "because; success was reported before"
+    assert house.backend.tried == []
+
+
+def test_a_success_that_another_run_is_reporting_is_deferred(house: House) -> None:
+    house.table.under_way = {iid(1)}
+    (one,) = house.report(ended(1))
     assert one.outcome is Outcome.DEFERRED
-    assert outside.the_backend.tried == []
+    assert (house.backend.tried, house.table.reported) == ([], set())
 
 
-def test_without_its_ledger_a_success_is_reported_all_the_same() -> None:
-    outside = FakeOutside()
-    outside.the_ledger.down = True
-    (one,) = deliver(outside, ended(1))
-    assert one.outcome is Outcome.TERMINATED
-    assert outside.the_backend.successes() == [iid(1)]
+def test_what_is_reported_is_kept_whichever_agent_reported_it(house: House) -> None:
+    house.report(ended(1), ended(2))
+    assert house.table.reported == {iid(1), iid(2)}
+    assert house.outcomes(ended(1, agent=OTHER)) == {iid(1): Outcome.REPLAYED}
 
 
-def test_one_lost_report_does_not_stop_the_others() -> None:
-    outside = FakeOutside()
-    outside.the_backend.deaf_to = {iid(n) for n in range(0, 40, 2)}
-    deliver(outside, *(ended(n) for n in range(40)))
-    assert sorted(outside.the_backend.successes()) == [iid(n) for n in range(1, 40, 2)]
+def test_reports_are_made_and_kept_while_the_run_goes_on(house: House) -> None:
+    reporter = house.reporter()
+    reporter.submit([ended(1)])
+    until(lambda: house.table.reported == {iid(1)})
+    reporter.submit([ended(2)])
+    assert [one.marked.instance_id for one in house.lines] == [iid(1)], "told at once"
+    assert len(reporter.finish()) == 2
 
 
-def test_when_the_time_is_up_no_report_is_started() -> None:
-    outside, clock = FakeOutside(), FakeClock(60)
-    deadline = clock.deadline()
-    clock.pass_by(58.5)
-    found = deliver(outside, ended(1), ended(2, Outcome.FAILED), deadline=deadline)
-    assert {s.outcome for s in found} == {Outcome.UNREPORTED, Outcome.FAILED}
-    assert outside.the_backend.tried == []
+def test_a_table_that_is_slow_does_not_hold_up_the_run(house: House) -> None:
+    answer, claim = Event(), house.table.claim
+
+    def slowly(instance_ids: Sequence[str]) -> dict[str, Claim]:
+        assert answer.wait(10)
+        return claim(instance_ids)
+
+    house.table.claim = slowly  # type: ignore[method-assign]
+    reporter = house.reporter()
+    reporter.submit([ended(1)])  # would not come back if it asked the table itself
+    answer.set()
+    assert [one.outcome for one in reporter.finish()] == [Outcome.TERMINATED]
 
 
-def test_successes_go_before_failures() -> None:
-    outside = FakeOutside()
-    given = [ended(1, Outcome.FAILED), ended(2), ended(3, Outcome.REFUSED), ended(4)]
-    deliver(outside, *given, at_once=1)
-    assert [r.instance_id for r in outside.the_backend.tried] == [iid(2), iid(4), iid(1), iid(3)]
+def test_the_table_is_told_in_groups(house: House) -> None:
+    claimed, kept = list[int](), list[int]()
+    claim, acknowledged = house.table.claim, house.table.acknowledged
+
+    def note_claim(ids: Sequence[str]) -> dict[str, Claim]:
+        claimed.append(len(ids))
+        return claim(ids)
+
+    def note_kept(ids: Sequence[str]) -> None:
+        kept.append(len(ids))
+        acknowledged(ids)
+
+    house.table.claim, house.table.acknowledged = note_claim, note_kept  # type: ignore[method-assign, assignment]
+    house.report(*(ended(number) for number in range(2 * GROUP + 50)))
+    assert claimed == [GROUP, GROUP, 50]
+    assert (sum(kept), len(kept) < 20) == (2 * GROUP + 50, True)
 
 
-def test_reports_are_made_side_by_side() -> None:
-    outside = FakeOutside()
+def test_the_table_is_made_and_outcomes_are_told_by_the_caller_s_thread(house: House) -> None:
+    """boto3's sessions are not for several threads, nor is a journal."""
+    house.report(*(ended(number) for number in range(8)), refused(9))
+    assert house.asked_for_table[0] == get_ident()
+    assert house.settled_by == {get_ident()}
+
+
+def test_successes_go_before_failures(house: House) -> None:
+    house.report(failed(1), ended(2), refused(3), ended(4), at_once=1)
+    assert [one.instance_id for one in house.backend.tried] == [iid(2), iid(4), iid(1), iid(3)]
+
+
+def test_reports_are_made_side_by_side(house: House) -> None:
     meeting = Barrier(3, timeout=10)
-
-    class Meeting:
-        def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-            meeting.wait()
-            send()
-            return Delivery.FIRST
-
-    outside.the_ledger = Meeting()  # type: ignore[assignment]
-    deliver(outside, ended(1), ended(2), ended(3), at_once=3)
-    assert len(outside.the_backend.reports) == 3
+    house.backend.on_report = lambda _: (meeting.wait(), None)[1]
+    house.report(ended(1), ended(2), ended(3), at_once=3)
+    assert len(house.backend.reports) == 3
 
 
-def test_no_more_threads_than_allowed() -> None:
-    outside = FakeOutside()
+def test_no_more_are_under_way_than_allowed(house: House) -> None:
     threads: set[int] = set()
-
-    class Noting:
-        def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-            threads.add(get_ident())
-            return Delivery.FIRST
-
-    outside.the_ledger = Noting()  # type: ignore[assignment]
-    deliver(outside, *(ended(n) for n in range(50)), at_once=2)
+    house.backend.on_report = lambda _: threads.add(get_ident())
+    house.report(*(ended(number) for number in range(50)), at_once=2)
     assert len(threads) <= 2
 
 
-def test_the_backend_s_words_reach_the_outcome_line() -> None:
-    outside = FakeOutside()
-
-    class Refusing:
-        def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-            raise BackendError("HTTP 404 (check AGENT_ID)")
-
-    outside.the_ledger = Refusing()  # type: ignore[assignment]
-    deliver(outside, ended(1))
-    assert "HTTP 404 (check AGENT_ID)" in outside.the_journal.line(iid(1)).why
+def test_when_all_is_told_no_thread_stays(house: House) -> None:
+    before = threading.active_count()
+    house.report(*(ended(number) for number in range(20)), at_once=8)
+    until(lambda: threading.active_count() <= before)
 
 
-def test_the_ledger_is_made_before_the_threads_start() -> None:
-    outside = FakeOutside()
-    deliver(outside, *(ended(n) for n in range(8)))
-    first_by = next(thread for port, thread in outside.touched if port == "ledger")
-    assert first_by == get_ident()
+# What is lost
 
 
-def test_the_dry_run_reports_no_success_whoever_asks_for_it() -> None:
-    outside = FakeOutside()
-    deliver(outside, ended(1), dry_run=True)
-    assert outside.the_backend.tried == []
+def test_a_success_whose_report_is_lost_is_unreported_and_reported_by_the_next_run(
+    house: House,
+) -> None:
+    house.backend.deaf_to = {iid(1): None}
+    (one,) = house.report(ended(1))
+    assert (one.outcome, one.took) == (Outcome.UNREPORTED, None)
+    assert one.why == "because; its report did not get through: HTTP 500"
+    assert (house.table.released, house.table.reported) == ([iid(1)], set())
+    house.backend.deaf_to = {}
+    assert house.outcomes(ended(1)) == {iid(1): Outcome.TERMINATED}
+
+
+@pytest.mark.parametrize("denied", [refused(1), failed(1)])
+def test_a_failure_whose_report_is_lost_keeps_its_outcome_and_waits_for_the_next_run(
+    house: House, denied: Denied
+) -> None:
+    house.backend.deaf_to = {iid(1): None}
+    (one,) = house.report(denied)
+    assert one.outcome is denied.outcome
+    assert one.why == f"{denied.why}; its report did not get through: HTTP 500"
+    assert len(house.backend.tried) == 1
+
+
+def test_a_success_that_is_not_acknowledged_is_made_again_when_the_others_had_their_turn(
+    house: House,
+) -> None:
+    """Contract section 1, quirk 8: what was answered with 500 may never be listed again."""
+    house.backend.deaf_to = {iid(1): 2}
+    found = house.outcomes(ended(1), refused(3), ended(2), at_once=1)
+    assert found == {
+        iid(1): Outcome.TERMINATED,
+        iid(2): Outcome.TERMINATED,
+        iid(3): Outcome.REFUSED,
+    }
+    order = [one.instance_id for one in house.backend.tried]
+    assert order == [iid(1), iid(2), iid(3), iid(1), iid(1)]
+    assert tuple(house.clock.slept) == PAUSES
+    assert (house.table.reported, house.table.released) == ({iid(1), iid(2)}, [])
+
+
+@pytest.mark.parametrize("status", [None, 200, 408, 425, 429, 500, 520])
+def test_what_may_pass_is_tried_again(house: House, status: int | None) -> None:
+    def lost(_: Report) -> None:
+        raise BackendError("no", status)
+
+    house.backend.on_report = lost
+    house.report(ended(1))
+    assert len(house.backend.tried) == 1 + len(PAUSES)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404])
+def test_what_will_not_pass_is_not_tried_again(house: House, status: int) -> None:
+    def lost(_: Report) -> None:
+        raise BackendError("HTTP 404 (check AGENT_ID)", status)
+
+    house.backend.on_report = lost
+    (one,) = house.report(ended(1))
+    assert len(house.backend.tried) == 1
+    assert (one.outcome, house.clock.slept) == (Outcome.UNREPORTED, [])
+    assert "HTTP 404 (check AGENT_ID)" in one.why
+
+
+def test_without_time_for_a_pause_there_is_none() -> None:
+    house = House(clock=FakeClock(3))
+    house.backend.deaf_to = {iid(1): 1}
+    assert house.outcomes(ended(1)) == {iid(1): Outcome.TERMINATED}
+    assert house.clock.slept == []
+
+
+def test_whatever_one_report_raises_is_its_own_trouble(house: House) -> None:
+    """What is no error of the backend's may hold anything: only its kind is told."""
+
+    def odd(report: Report) -> None:
+        if report.instance_id in {iid(1), iid(2)}:
+            raise KeyError("Bearer s3cret")
+
+    house.backend.on_report = odd
+    results = ended(1), refused(2), ended(3), refused(4)
+    found = {one.marked.instance_id: one for one in house.report(*results)}
+    assert found[iid(1)].outcome is Outcome.UNREPORTED
+    assert found[iid(1)].why == "because; its report did not get through: KeyError"
+    assert found[iid(2)].why == "a guard; its report did not get through: KeyError"
+    assert found[iid(3)].outcome is Outcome.TERMINATED
+    assert found[iid(4)].outcome is Outcome.REFUSED
+
+
+def test_an_agent_whose_backend_is_not_to_be_had_is_its_own_trouble(house: House) -> None:
+    backend_of = house.backend_of
+
+    def one_of_them(agent: Agent) -> Backend:
+        if agent == OTHER:
+            raise LookupError
+        return backend_of(agent)
+
+    house.backend_of = one_of_them  # type: ignore[method-assign]
+    found = house.outcomes(ended(1), ended(2, agent=OTHER))
+    assert found == {iid(1): Outcome.TERMINATED, iid(2): Outcome.UNREPORTED}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_table_that_breaks_its_word_costs_reports_and_no_run(house: House) -> None:
+    def broken(_: Sequence[str]) -> dict[str, Claim]:
+        raise RuntimeError
+
+    house.table.claim = broken  # type: ignore[method-assign, assignment]
+    before = threading.active_count()
+    found = house.outcomes(ended(1), refused(2))
+    assert found == {iid(1): Outcome.UNREPORTED, iid(2): Outcome.REFUSED}
+    until(lambda: threading.active_count() <= before)
+
+
+# A run that is cut short
+
+
+def test_when_the_time_is_up_nothing_is_claimed_or_begun(house: House) -> None:
+    reporter = house.reporter()
+    house.clock.pass_by(58.5)
+    reporter.submit([ended(1), failed(2)])
+    assert {one.outcome for one in reporter.finish()} == {Outcome.UNREPORTED, Outcome.FAILED}
+    assert (house.backend.tried, house.table.asked) == ([], 0)
+
+
+def test_a_report_whose_answer_would_not_be_heard_is_not_begun() -> None:
+    """It would count as unreported, then as replayed, and never in the metric."""
+    house = House(clock=FakeClock(30))
+    house.backend.on_report = lambda _: house.clock.pass_by(3)
+    found = house.report(*(ended(number) for number in range(20)), at_once=1)
+    heard = {one.marked.instance_id for one in found if one.outcome is Outcome.TERMINATED}
+    begun = {one.instance_id for one in house.backend.tried}
+    assert 5 <= len(begun) < 20
+    assert heard == begun == house.table.reported
+    assert house.clock.left > 0
+    others = [one for one in found if one.marked.instance_id not in begun]
+    assert {one.outcome for one in others} == {Outcome.UNREPORTED}
+    assert set(house.table.released) == {one.marked.instance_id for one in others}
+
+
+def test_an_answer_that_comes_too_late_is_neither_counted_nor_kept(house: House) -> None:
+    """Else the next run would find it replayed, and it would never be in the metric."""
+    go, before, end = Event(), threading.active_count(), time.monotonic() + 1.3
+    house.backend.on_report = lambda _: (go.wait(10), None)[1]
+    reporter = house.reporter(deadline=Deadline(lambda: end - time.monotonic()))
+    reporter.submit([ended(1)])
+    assert [one.outcome for one in reporter.finish()] == [Outcome.UNREPORTED]
+    go.set()
+    until(lambda: threading.active_count() <= before)
+    assert house.backend.successes() == [iid(1)]
+    assert (house.table.reported, house.table.released) == (set(), [])
+
+
+MEETS = st.sampled_from(["nothing", "lost once", "lost", "odd", "reported", "under way"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["ended", "denied", "left"]), MEETS), max_size=30),
+    st.integers(1, 5),
+    st.integers(1, 8),
+)
+def test_everything_comes_back_once_and_successes_are_reported_once(
+    cases: list[tuple[str, str]], parts: int, at_once: int
+) -> None:
+    house = House()
+    results: list[Result] = []
+    odd = set()
+    for number, (kind, meets) in enumerate(cases):
+        one = iid(number)
+        left = Left(marked(number), Outcome.PENDING, "wait")
+        made: dict[str, Result] = {"ended": ended(number), "denied": refused(number), "left": left}
+        results.append(made[kind])
+        if meets == "reported":
+            house.table.reported.add(one)
+        elif meets == "under way":
+            house.table.under_way.add(one)
+        elif meets == "odd":
+            odd.add(one)
+        elif meets != "nothing":
+            house.backend.deaf_to[one] = 1 if meets == "lost once" else None
+
+    def trouble(report: Report) -> None:
+        if report.instance_id in odd:
+            raise ZeroDivisionError
+
+    house.backend.on_report = trouble
+    reporter = house.reporter(at_once)
+    for part in range(parts):
+        reporter.submit(results[part::parts])
+    found = {one.marked.instance_id: one.outcome for one in reporter.finish()}
+    assert len(house.lines) == len(cases) == len(found)
+    expected = {
+        "nothing": Outcome.TERMINATED,
+        "lost once": Outcome.TERMINATED,
+        "lost": Outcome.UNREPORTED,
+        "odd": Outcome.UNREPORTED,
+        "reported": Outcome.REPLAYED,
+        "under way": Outcome.DEFERRED,
+    }
+    for number, (kind, meets) in enumerate(cases):
+        outcome = {"denied": Outcome.REFUSED, "left": Outcome.PENDING}.get(kind, expected[meets])
+        assert found[iid(number)] is outcome
+    successes = house.backend.successes()
+    assert len(successes) == len(set(successes))

@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.images.model import Facts, Image, RetentionRule, Snapshot, Uses
-from handler.images.retention import decide
-from handler.images.verdict import Kind, Policy, Reason, Verdict, oldest_first
+from handler.images.model import (
+    Image,
+    Inventory,
+    Kind,
+    Policy,
+    Reason,
+    References,
+    Snapshot,
+    Unseen,
+    Verdict,
+    oldest_first,
+)
+from handler.images.plan import RetentionRule
+from handler.images.rules import decide, decide_parts
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
 OURS = {"ManagedBy": "SpotOptimizer"}
@@ -23,9 +34,12 @@ OWN = Snapshot("snap-own", NOW - 40 * DAY, OURS, volume_id="vol-gone")
 SNAPSHOT = Snapshot("snap-1", NOW - 8 * DAY, OURS, volume_id="vol-gone")
 
 
-def facts(**given: Any) -> Facts:
-    base = Facts((), (), Uses(), frozenset(), frozenset({"vol-live"}))
-    return replace(base, **given)
+def facts(**given: Any) -> Inventory:
+    return replace(Inventory((), (), volumes=frozenset({"vol-live"})), **given)
+
+
+def unseen(what: str) -> References:
+    return References(unseen=(Unseen(what, SHUT),))
 
 
 def verdict_on(image: Image, *, policy: Policy = POLICY, **given: Any) -> Verdict:
@@ -73,10 +87,10 @@ def test_an_image_by_what_it_shows(changed: dict[str, Any], reason: Reason) -> N
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"uses": Uses({"ami-1": "instance i-1"})}, Reason.IN_USE),
-        ({"uses": Uses({"snap-own": "launch template lt-1 version 1"})}, Reason.IN_USE),
-        ({"uses": Uses({}, {"instances": SHUT})}, Reason.UNPROVEN),
-        ({"uses": Uses({"ami-1": "instance i-1"}, {"fleets": SHUT})}, Reason.IN_USE),
+        ({"references": References({"ami-1": "instance i-1"})}, Reason.IN_USE),
+        ({"references": References({"snap-own": "launch template lt-1 version 1"})}, Reason.IN_USE),
+        ({"references": unseen("instances")}, Reason.UNPROVEN),
+        ({"references": replace(unseen("fleets"), by_id={"ami-1": "instance i-1"})}, Reason.IN_USE),
         ({"locked": frozenset({"snap-own"})}, Reason.LOCKED),
         ({"locked": frozenset({"snap-else"})}, Reason.UNUSED),
         ({"locked": SHUT}, Reason.UNPROVEN),
@@ -106,8 +120,12 @@ def test_an_image_by_what_was_looked_up(given: dict[str, Any], reason: Reason) -
         ({"volume_id": "vol-live"}, {"volumes": SHUT}, Reason.UNPROVEN),
         ({}, {"locked": frozenset({"snap-1"})}, Reason.LOCKED),
         ({}, {"locked": SHUT}, Reason.UNPROVEN),
-        ({}, {"uses": Uses({"snap-1": "launch template lt-1 version 2"})}, Reason.IN_USE),
-        ({}, {"uses": Uses({}, {"launch templates": SHUT})}, Reason.UNPROVEN),
+        (
+            {},
+            {"references": References({"snap-1": "launch template lt-1 version 2"})},
+            Reason.IN_USE,
+        ),
+        ({}, {"references": unseen("launch templates")}, Reason.UNPROVEN),
         ({}, {"images": (Image("ami-x", NOW, {}, snapshots=("snap-1",)),)}, Reason.IN_USE),
         (
             {},
@@ -166,24 +184,56 @@ def test_with_keep_latest_at_zero_the_only_ones_go_as_well() -> None:
     assert verdict_on_snapshot(replace(SNAPSHOT, volume_id="vol-live"), policy=policy).goes
 
 
-def test_own_snapshots_go_with_the_image_and_shared_ones_stay() -> None:
-    image = replace(IMAGE, snapshots=("snap-own", "snap-shared"))
-    other = Image("ami-2", NOW, {}, snapshots=("snap-shared",))
-    shared = replace(OWN, snapshot_id="snap-shared")
-    verdict = verdict_on(image, others=(other,), snapshots=(OWN, shared))
-    assert verdict.goes
-    assert verdict.snapshots == ("snap-own",)
-    assert "snap-shared" in verdict.why
+PARTS = replace(IMAGE, snapshots=("snap-own", "snap-2"))
+OTHER = replace(IMAGE, image_id="ami-2", snapshots=("snap-2",))
 
 
-@pytest.mark.parametrize("snapshots", [(), (replace(OWN, tags={}),)], ids=["unknown", "untagged"])
-def test_an_images_snapshots_without_the_required_tags_stay(
-    snapshots: tuple[Snapshot, ...],
-) -> None:
-    verdict = verdict_on(IMAGE, snapshots=snapshots)
-    assert verdict.goes
-    assert verdict.snapshots == ()
-    assert "snap-own" in verdict.why
+def parts(*going: str, second: Snapshot, images: tuple[Image, ...] = (PARTS, OTHER)) -> set[str]:
+    """Which snapshots go after these images."""
+    everything = facts(images=images, snapshots=(OWN, replace(second, snapshot_id="snap-2")))
+    return {one.item_id for one in decide_parts(everything, going, POLICY, NOW) if one.goes}
+
+
+def test_what_two_images_share_goes_only_after_both() -> None:
+    assert parts("ami-1", second=OWN) == {"snap-own"}
+    assert parts("ami-1", "ami-2", second=OWN) == {"snap-own", "snap-2"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"tags": {}},
+        {"tags": {**OURS, "DoNotTerminate": ""}},
+        {"tags": {**OURS, "aws:dlm:lifecycle-policy-id": "p"}},
+        {"started": NOW - 6 * DAY},
+        {"archived": True},
+        {"volume_id": "vol-ffffffff"},
+        {"volume_id": "vol-live"},
+        {"state": "error"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_an_images_snapshot_is_judged_by_the_snapshots_own_rules(changed: dict[str, Any]) -> None:
+    assert parts("ami-1", second=replace(OWN, **changed), images=(PARTS,)) == {"snap-own"}
+
+
+def test_a_copy_under_way_uses_its_source() -> None:
+    copy = Snapshot("snap-9", NOW, state="pending", named=frozenset({"ami-1", "snap-1"}))
+    assert verdict_on(IMAGE, snapshots=(OWN, copy)).reason is Reason.IN_USE
+    assert verdict_on_snapshot(SNAPSHOT, others=(copy,)).reason is Reason.IN_USE
+    done = replace(copy, state="completed")
+    assert verdict_on(IMAGE, snapshots=(OWN, done)).goes
+    image = Image("ami-9", NOW, state="pending", source="ami-1")
+    assert verdict_on(IMAGE, others=(image,)).reason is Reason.IN_USE
+    assert verdict_on(IMAGE, others=(replace(image, state="available"),)).goes
+
+
+def test_what_could_not_be_read_holds_back_only_what_it_could_name() -> None:
+    alias = References(unseen=(Unseen("SSM parameter /a", SHUT, frozenset({Kind.IMAGE}), "x"),))
+    image = verdict_on(IMAGE, references=alias)
+    assert image.reason is Reason.UNPROVEN
+    assert "SSM parameter /a" in image.why
+    assert verdict_on_snapshot(SNAPSHOT, references=alias).goes
 
 
 def test_the_oldest_go_first_whatever_their_kind() -> None:

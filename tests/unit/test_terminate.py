@@ -1,4 +1,4 @@
-"""One run from list to account, over the fakes."""
+"""Terminating what was decided, over a fleet that behaves as AWS documents it."""
 
 from __future__ import annotations
 
@@ -8,374 +8,417 @@ from datetime import timedelta
 import pytest
 
 from handler.aws.errors import ErrorKind
-from handler.instances.guard import PEER_TAG, MissingPolicy
-from handler.instances.model import REPLICA, Ending, Invalid, Listing, State
-from handler.instances.outcome import Outcome
-from handler.instances.ports import BackendError, CancelledRequest
-from tests.fakes.build import NOW, OURS, error, iid, instance, limits, marked, policy
+from handler.aws.retry import TRIES_WITHOUT_ANSWER
+from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy, Policy, ToTerminate
+from handler.instances.model import Ending, State
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Trace
+from handler.instances.surroundings import Leaving, Member
+from handler.instances.terminate import CALLS_PER_RUN, FRESH_FOR, explain
+from tests.fakes.build import NOW, OURS, decision, error, iid, instance, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet
-from tests.fakes.outside import FakeOutside
-from tests.fakes.run import run
+from tests.fakes.outside import FakeDependencies
+from tests.fakes.run import terminator
 
-WORK = OURS | {PEER_TAG: "shop"}
-
-
-def outside(*numbers: int, listed: int | None = None) -> FakeOutside:
-    around = FakeOutside(FakeFleet(instance(n) for n in numbers))
-    count = len(numbers) if listed is None else listed
-    around.the_backend.listing = Listing(tuple(marked(n) for n in numbers[:count]), (), True)
-    return around
+GROUP = OURS | {GROUP_TAG: "web"}
 
 
-def listing(around: FakeOutside) -> Listing:
-    return around.the_backend.listing
-
-
-def test_a_marked_instance_is_terminated_reported_and_counted() -> None:
-    around = outside(1)
-    summary = run(around).as_returned()
-    assert around.fleet.terminated == around.the_backend.successes() == [iid(1)]
-    assert {k: v for k, v in summary.items() if v} == {
-        "listed": 1,
-        "terminated": 1,
-        "auto_terminate_enabled": True,
-    }
-    assert around.the_journal.summaries[0].as_returned() == summary
-
-
-def test_the_answer_has_every_key_of_the_contract() -> None:
-    assert set(run(FakeOutside()).as_returned()) == {
-        "listed", "terminated", "already_gone", "planned", "pending", "replayed", "refused",
-        "failed", "unreported", "ignored", "deferred", "invalid", "auto_terminate_enabled",
-        "dry_run",
-    }  # fmt: skip
-
-
-def test_an_idle_run_touches_only_backend_and_journal() -> None:
-    around = FakeOutside()
-    run(around)
-    assert around.ports() == {"backend", "journal"}
-
-
-def test_a_list_of_another_region_only_asks_no_ec2() -> None:
-    around = FakeOutside(entries=[marked(1, zone="eu-west-1a")])
-    assert run(around).counts[Outcome.IGNORED] == 1
-    assert "machines" not in around.ports()
-
-
-@pytest.mark.parametrize(("theirs", "ours"), [(False, True), (True, False), (False, False)])
-def test_with_the_switch_off_on_either_side_all_is_deferred(*, theirs: bool, ours: bool) -> None:
-    around = outside(1, 2)
-    around.the_backend.listing = replace(
-        listing(around), auto_terminate_enabled=theirs, invalid=(Invalid("x", "y"),)
+def outside(count: int = 1, zones: int = 1) -> FakeDependencies:
+    return FakeDependencies(
+        FakeFleet(instance(n, zone=f"us-east-1{'abcdef'[n % zones]}") for n in range(count))
     )
-    summary = run(around, bounds=limits(auto_terminate_enabled=ours)).as_returned()
-    assert (summary["deferred"], summary["invalid"], summary["listed"]) == (2, 1, 3)
-    assert summary["auto_terminate_enabled"] is False
+
+
+def decisions(around: FakeDependencies) -> list[ToTerminate]:
+    return [
+        replace(decision(int(one.instance_id.removeprefix("i-"), base=16)), instance=one)
+        for one in around.fleet.instances.values()
+    ]
+
+
+def acted(
+    around: FakeDependencies,
+    given: list[ToTerminate] | None = None,
+    rules: Policy | None = None,
+    clock: FakeClock | None = None,
+) -> list[Result]:
+    given = decisions(around) if given is None else given
+    doing = terminator(around, given, rules, clock)
+    return [one for results in doing.terminate(given, doing.clock()) for one in results]
+
+
+def outcome(one: Result) -> Outcome:
+    """What it ends in, once its report is acknowledged."""
+    return one.acknowledged if isinstance(one, Ended) else one.outcome
+
+
+def settled(around: FakeDependencies, found: list[Result]) -> dict[str, Outcome]:
+    outcomes = {one.marked.instance_id: outcome(one) for one in found}
+    assert len(found) == len(outcomes) == len(around.fleet.instances)
+    return outcomes
+
+
+def test_what_ec2_accepts_is_terminated_with_its_states_time_and_request() -> None:
+    around = outside()
+    (one,) = acted(around)
+    trace = Trace(None, "running", "shutting-down", "req-terminate")
+    assert one == Ended(one.marked, by_api=True, at=NOW, why="zombie_timeout", trace=trace)
+    assert around.journal.accepted_calls == [((iid(0),), "req-terminate")]
+
+
+def test_nothing_to_terminate_is_no_call() -> None:
+    around = outside(0)
+    assert acted(around, []) == []
     assert around.fleet.calls == []
-    assert around.the_backend.tried == []
 
 
-def test_a_list_that_is_not_to_be_had_raises_before_anything_is_touched() -> None:
-    around = outside(1)
-
-    def fail() -> None:
-        raise BackendError("HTTP 500")
-
-    around.the_backend.on_marked = fail
-    with pytest.raises(BackendError):
-        run(around)
-    assert around.fleet.calls == []
-
-
-def test_entries_that_cannot_be_acted_on_are_told_and_counted() -> None:
-    around = outside(1)
-    around.the_backend.listing = replace(listing(around), invalid=(Invalid("x", "why"),) * 2)
-    assert run(around).as_returned()["invalid"] == 2
-    assert around.the_journal.invalid_entries == [Invalid("x", "why")] * 2
+def test_zones_are_separate_calls() -> None:
+    """A protected instance spares its whole zone (AWS, TerminateInstances)."""
+    around = outside(9, zones=3)
+    around.fleet.protected = {iid(0)}
+    outcomes = settled(around, acted(around))
+    assert outcomes.pop(iid(0)) is Outcome.FAILED
+    assert set(outcomes.values()) == {Outcome.TERMINATED}
+    calls = around.fleet.called("terminate")
+    assert all(len({int(one, 16) % 3 for one in (i[2:] for i in call)}) == 1 for call in calls)
+    assert (iid(1), iid(4), iid(7)) in calls
+    assert (iid(2), iid(5), iid(8)) in calls
 
 
-def test_what_cannot_be_looked_at_is_deferred_and_the_others_go_on() -> None:
-    around = outside(1, 2)
-    around.fleet.unreadable = {iid(1): error(ErrorKind.FAULTY, "Unavailable", "later")}
-    run(around)
-    assert around.the_journal.outcomes() == {iid(1): Outcome.DEFERRED, iid(2): Outcome.TERMINATED}
-    assert "Unavailable: later" in around.the_journal.line(iid(1)).why
-    assert around.fleet.terminated == [iid(2)]
+@pytest.mark.parametrize("how", ["protected", "forbidden"])
+def test_one_bad_one_does_not_stop_the_others(how: str) -> None:
+    around = outside(20)
+    setattr(around.fleet, how, {iid(13)})
+    outcomes = settled(around, acted(around))
+    assert [one for one, outcome in outcomes.items() if outcome is Outcome.FAILED] == [iid(13)]
+    assert set(around.fleet.terminated) == set(around.fleet.instances) - {iid(13)}
 
 
-def test_without_time_to_look_nothing_is_decided() -> None:
-    around, clock = outside(1), FakeClock(60)
-    around.the_backend.on_marked = lambda: clock.pass_by(44)
-    run(around, clock=clock)
-    assert around.the_journal.outcomes() == {iid(1): Outcome.DEFERRED}
-    assert around.fleet.calls == []
+def test_an_unauthorized_one_is_failed_in_the_original_daemon_s_words() -> None:
+    around = outside(2)
+    around.fleet.forbidden = {iid(1)}
+    found = {one.marked.instance_id: one for one in acted(around)}
+    assert found[iid(1)].why == (
+        "UnauthorizedOperation: IAM permissions insufficient to terminate instance " + iid(1)
+    )
+    assert found[iid(1)].trace.error_code == "UnauthorizedOperation"
 
 
-def test_the_cap_defers_the_rest() -> None:
-    around = outside(*range(5))
-    entries = [marked(n, waited=float(n)) for n in range(5)]
-    around.the_backend.listing = Listing(tuple(entries), (), True)
-    run(around, bounds=limits(max_terminations_per_run=2))
-    assert sorted(around.fleet.terminated) == [iid(3), iid(4)]
+def test_any_other_refusal_is_told_with_code_and_message() -> None:
+    assert explain(error(ErrorKind.REFUSED, "Code", "words"), iid(1)) == "Code: words"
 
 
-def test_what_has_ended_or_is_refused_does_not_use_the_cap_up() -> None:
-    around = outside(*range(4))
-    around.fleet.change(iid(0), State.TERMINATED)
-    around.fleet.instances[iid(1)] = instance(1, tags={})
-    run(around, bounds=limits(max_terminations_per_run=2))
-    assert sorted(around.fleet.terminated) == [iid(2), iid(3)]
+@pytest.mark.parametrize("state", ["running", "stopping", "stopped", "pending", "rebooting"])
+def test_a_returned_state_that_is_no_end_is_a_failure(state: str) -> None:
+    """ec2.md: "Success is a returned state ..., not the absence of an exception"."""
+    around = outside(2)
+    around.fleet.odd_states = {iid(1): state}
+    found = {one.marked.instance_id: one for one in acted(around)}
+    assert outcome(found[iid(0)]) is Outcome.TERMINATED
+    assert outcome(found[iid(1)]) is Outcome.FAILED
+    assert found[iid(1)].trace.error_code == "UnexpectedState"
+    assert state in found[iid(1)].why
 
 
-def test_the_fuse_spares_all_and_is_told_once() -> None:
-    around = outside(*range(10), listed=4)
-    run(around, bounds=limits(max_fleet_percent=30))
-    assert set(around.the_journal.outcomes().values()) == {Outcome.DEFERRED}
-    assert around.the_journal.fuses == ["4 terminations are more than 30 % of 10 live instances"]
-    assert around.fleet.terminated == []
-    assert around.the_backend.tried == []
+def test_an_id_that_is_missing_from_the_answer_is_looked_at() -> None:
+    around = outside(2)
+    around.fleet.silent = {iid(0), iid(1)}
+    around.fleet.odd_states = {iid(1): "running"}
+    around.fleet.silent = {iid(0)}
+    outcomes = settled(around, acted(around))
+    assert outcomes == {iid(0): Outcome.TERMINATED, iid(1): Outcome.FAILED}
 
 
-def test_the_fuse_holds_at_the_share() -> None:
-    around = outside(*range(10), listed=4)
-    run(around, bounds=limits(max_fleet_percent=40))
-    assert len(around.fleet.terminated) == 4
-    assert around.fleet.called("fleet_size") == [("ManagedBy=SpotOptimizer",)]
-
-
-def test_the_fuse_counts_what_the_cap_lets_through() -> None:
-    around = outside(*range(10))
-    run(around, bounds=limits(max_fleet_percent=30, max_terminations_per_run=3))
-    assert len(around.fleet.terminated) == 3
-    assert around.the_journal.fuses == []
-
-
-def test_the_fuse_counts_refused_ones_as_fleet_and_not_as_wanted() -> None:
-    around = outside(*range(10), listed=4)
-    for n in range(3):
-        around.fleet.instances[iid(n)] = instance(n, tags=OURS | {"DoNotTerminate": ""})
-    run(around, bounds=limits(max_fleet_percent=10))
-    assert around.fleet.terminated == [iid(3)]
-
-
-def test_a_fleet_that_cannot_be_counted_blows_the_fuse() -> None:
-    around = outside(1, 2)
-    around.fleet.size_error = error(ErrorKind.THROTTLED, "RequestLimitExceeded")
-    run(around, bounds=limits(max_fleet_percent=99))
-    assert around.fleet.terminated == []
-    assert len(around.the_journal.fuses) == 1
-
-
-def test_a_blown_fuse_does_not_keep_what_has_ended_from_being_reported() -> None:
-    around = outside(1, 2)
-    around.fleet.change(iid(1), State.TERMINATED)
-    run(around, bounds=limits(max_fleet_percent=50))
-    assert around.the_backend.successes() == [iid(1)]
-    assert len(around.the_journal.fuses) == 1
-
-
-def test_two_zombies_do_not_vouch_for_each_other() -> None:
-    """Issue 3, section 2: a promotion that went wrong must not end the last machine."""
-    around = outside(1, 2)
-    for n in (1, 2):
-        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
-    run(around, policy(require_running_peer=True))
-    assert set(around.the_journal.outcomes().values()) == {Outcome.REFUSED}
-    assert around.fleet.terminated == []
+def test_a_call_whose_answer_was_lost_is_looked_at_and_not_made_again() -> None:
+    around = outside(3)
+    around.fleet.lost_answers = True
+    around.fleet.faults = [error(ErrorKind.NO_ANSWER)]
+    outcomes = settled(around, acted(around))
+    assert set(outcomes.values()) == {Outcome.TERMINATED}
+    assert len(around.fleet.called("terminate")) == 1
+    assert sorted(around.fleet.terminated) == sorted(around.fleet.instances)
 
 
 @pytest.mark.parametrize(
-    ("peer_state", "outcome"),
-    [(State.RUNNING, Outcome.TERMINATED)]
-    + [(s, Outcome.REFUSED) for s in State if s is not State.RUNNING],
+    ("kind", "expected"),
+    [(ErrorKind.NO_ANSWER, Outcome.DEFERRED), (ErrorKind.FAULTY, Outcome.FAILED)],
 )
-def test_only_a_running_peer_counts(peer_state: State, outcome: Outcome) -> None:
-    around = outside(1, 2, listed=1)
-    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
-    around.fleet.instances[iid(2)] = instance(2, peer_state, tags=WORK)
-    run(around, policy(require_running_peer=True))
-    assert around.the_journal.outcomes() == {iid(1): outcome}
+def test_what_was_not_answered_and_still_runs_is_no_success(
+    kind: ErrorKind, expected: Outcome
+) -> None:
+    around = outside(2)
+    around.fleet.faults = [error(kind)] * TRIES_WITHOUT_ANSWER
+    found = acted(around)
+    assert set(settled(around, found).values()) == {expected}
+    assert {one.trace.error_code for one in found} == {"SomeCode"}
 
 
-def test_a_listed_replica_does_not_vouch_for_a_zombie() -> None:
-    around = outside(1, 2)
-    for n in (1, 2):
-        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
-    around.the_backend.listing = Listing((marked(1), marked(2, REPLICA)), (), True)
-    run(around, policy(require_running_peer=True))
-    assert around.the_journal.outcomes() == {iid(1): Outcome.REFUSED, iid(2): Outcome.TERMINATED}
+@pytest.mark.parametrize("kind", [ErrorKind.NO_ANSWER, ErrorKind.FAULTY, ErrorKind.THROTTLED])
+def test_errors_that_are_not_about_ids_are_never_halved(kind: ErrorKind) -> None:
+    around = outside(50)
+    around.fleet.faults = [error(kind)] * 2
+    acted(around)
+    assert {len(call) for call in around.fleet.called("terminate")} == {50}
 
 
-def test_peers_that_cannot_be_looked_up_defer_and_do_not_fail() -> None:
-    around = outside(1, 2)
-    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
-    around.fleet.peers_error = error(ErrorKind.THROTTLED)
-    run(around, policy(require_running_peer=True))
-    assert around.the_journal.outcomes() == {iid(1): Outcome.DEFERRED, iid(2): Outcome.TERMINATED}
+def test_a_throttle_is_waited_out_with_growing_pauses() -> None:
+    around, clock = outside(2), FakeClock()
+    around.fleet.faults = [error(ErrorKind.THROTTLED)] * 4
+    outcomes = settled(around, acted(around, clock=clock))
+    assert set(outcomes.values()) == {Outcome.TERMINATED}
+    assert len(clock.slept) == 4
+    for slept, longest in zip(clock.slept, (0.25, 0.5, 1, 2), strict=True):
+        assert longest / 2 <= slept <= longest
 
 
-def test_peers_of_a_nameless_workload_that_cannot_be_looked_up_defer_too() -> None:
+def test_a_throttle_that_outlasts_the_run_is_deferred_and_not_failed() -> None:
+    """Issue 3, section 1: "deferred, not reported as failed"."""
+    around, clock = outside(2), FakeClock(60)
+    around.fleet.faults = [error(ErrorKind.THROTTLED)] * 10_000
+    outcomes = settled(around, acted(around, clock=clock))
+    assert set(outcomes.values()) == {Outcome.DEFERRED}
+    assert clock.deadline().to_report() > 0
+    assert clock.left >= 15
+
+
+def test_without_time_nothing_is_asked() -> None:
+    around, clock = outside(3), FakeClock(60)
+    given = decisions(around)
+    doing = terminator(around, given, clock=clock)
+    clock.pass_by(43.5)
+    found = [one for results in doing.terminate(given, clock()) for one in results]
+    assert set(settled(around, found).values()) == {Outcome.DEFERRED}
+    assert around.fleet.calls == []
+    assert {one.trace.error_code for one in found} == {"OutOfTime"}
+
+
+def test_a_run_makes_no_more_than_its_calls() -> None:
+    around = outside(700)
+    around.fleet.forbidden = set(around.fleet.instances)
+    outcomes = settled(around, acted(around))
+    assert len(around.fleet.called("terminate")) == CALLS_PER_RUN
+    assert set(outcomes.values()) == {Outcome.FAILED, Outcome.DEFERRED}
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.LOCKED_OUT, ErrorKind.NO_SUCH_CALL])
+def test_a_caller_who_is_locked_out_asks_once_and_fails(kind: ErrorKind) -> None:
+    around = outside(30)
+    around.fleet.faults = [error(kind, "AuthFailure", "no")] * 10
+    found = acted(around)
+    assert set(settled(around, found).values()) == {Outcome.FAILED}
+    assert len(around.fleet.called("terminate")) == 1
+    assert {one.why for one in found} == {"AuthFailure: no"}
+
+
+def test_a_refused_one_that_somebody_else_has_terminated_is_a_success() -> None:
+    around = outside(2)
+    around.fleet.forbidden = {iid(1)}
+    around.fleet.before_look = lambda: around.fleet.change(iid(1), State.TERMINATED, by_api=False)
+    outcomes = settled(around, acted(around))
+    assert outcomes == {iid(0): Outcome.TERMINATED, iid(1): Outcome.ALREADY_GONE}
+
+
+def test_the_end_s_own_time_is_told_where_ec2_knows_it() -> None:
     around = outside(1)
-    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {PEER_TAG: ""})
-    around.fleet.peers_error = error(ErrorKind.THROTTLED)
-    run(around, policy(require_running_peer=True))
-    assert around.the_journal.outcomes() == {iid(1): Outcome.DEFERRED}
-
-
-def test_peers_are_not_looked_up_unless_asked_for() -> None:
-    around = outside(1)
-    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
-    run(around)
-    assert around.fleet.called("running_with") == []
-
-
-def test_a_stuck_instance_is_told_after_its_time() -> None:
-    around = outside(1, 2, 3)
-    for n, seconds in ((1, 900), (2, 901)):
-        around.fleet.instances[iid(n)] = instance(
-            n,
-            State.SHUTTING_DOWN,
-            ending=Ending(by_api=True, at=NOW - timedelta(seconds=seconds)),
-        )
-    around.fleet.instances[iid(3)] = instance(
-        3, State.TERMINATED, ending=Ending(by_api=True, at=NOW - timedelta(hours=1))
+    around.fleet.forbidden = {iid(0)}
+    ended = replace(
+        instance(0, State.TERMINATED), ending=Ending(by_api=True, at=NOW.replace(hour=9))
     )
-    run(around, policy(confirm_termination=True))
-    assert around.the_journal.stuck_ones == [(iid(2), 901.0)]
+    around.fleet.before_look = lambda: around.fleet.instances.update({iid(0): ended})
+    (one,) = acted(around)
+    assert isinstance(one, Ended)
+    assert (outcome(one), one.at) == (Outcome.TERMINATED, NOW.replace(hour=9))
 
 
-def test_an_instance_that_shuts_down_without_a_time_is_not_stuck() -> None:
-    around = outside(1)
-    around.fleet.instances[iid(1)] = instance(1, State.SHUTTING_DOWN, ending=Ending(by_api=True))
-    run(around)
-    assert around.the_journal.stuck_ones == []
-
-
-def test_the_time_to_terminate_runs_from_marking_to_acceptance() -> None:
-    around, clock = outside(1), FakeClock()
-    around.fleet.before_terminate = lambda: clock.pass_by(2)
-    run(around, clock=clock)
-    assert around.the_journal.line(iid(1)).took == 322.0
-
-
-def test_an_end_before_the_list_shortens_the_time_to_terminate() -> None:
-    around = outside(1)
-    ending = Ending(by_api=True, at=NOW - timedelta(seconds=100))
-    around.fleet.instances[iid(1)] = instance(1, State.TERMINATED, ending=ending)
-    run(around)
-    assert around.the_journal.line(iid(1)).took == 220.0
-
-
-def test_an_end_before_the_marking_has_no_time_to_terminate() -> None:
-    around = outside(1)
-    ending = Ending(by_api=True, at=NOW - timedelta(days=1))
-    around.fleet.instances[iid(1)] = instance(1, State.TERMINATED, ending=ending)
-    run(around)
-    assert around.the_journal.line(iid(1)).took is None
-
-
-def test_without_a_waiting_time_there_is_no_time_to_terminate() -> None:
-    around = outside(1)
-    around.the_backend.listing = Listing((marked(1, waited=None),), (), True)
-    run(around)
-    assert around.the_journal.line(iid(1)).took is None
-
-
-def test_a_lost_report_is_made_by_the_next_run_with_the_true_time() -> None:
-    around = outside(1)
-    around.the_backend.deaf_to = {iid(1)}
-    first = run(around)
-    assert first.counts[Outcome.UNREPORTED] == 1
-    around.the_backend.deaf_to = set()
-    around.the_journal.lines.clear()
-    late = FakeClock()
-    late.now = NOW + timedelta(minutes=10)
-    second = run(around, clock=late)
-    assert second.counts[Outcome.TERMINATED] == 1
-    assert around.fleet.terminated == [iid(1)]
-    assert around.the_backend.reports[-1].ended_at == NOW
-
-
-def test_confirmation_takes_two_runs() -> None:
-    around, rules = outside(1), policy(confirm_termination=True)
-    assert run(around, rules).counts[Outcome.PENDING] == 1
-    assert around.the_backend.tried == []
-    around.fleet.change(iid(1), State.TERMINATED)
-    around.the_journal.lines.clear()
-    assert run(around, rules).counts[Outcome.TERMINATED] == 1
-    assert around.the_backend.successes() == [iid(1)]
-
-
-def test_a_confirmed_replica_that_comes_back_is_replayed() -> None:
-    """Contract section 1, quirk 4."""
-    around = outside(1)
-    run(around)
-    around.the_journal.lines.clear()
-    assert run(around).counts[Outcome.REPLAYED] == 1
-    assert len(around.the_backend.reports) == 1
-
-
-def test_the_dry_run_changes_and_reports_nothing() -> None:
-    around = outside(*range(6))
-    around.fleet.instances[iid(1)] = instance(1, tags={})
-    around.fleet.forbidden = {iid(2)}
-    around.fleet.change(iid(3), State.TERMINATED)
-    del around.fleet.instances[iid(4)]
-    before = dict(around.fleet.instances)
-    summary = run(around, policy(dry_run=True)).as_returned()
-    assert around.fleet.instances == before
-    assert around.the_backend.tried == []
-    assert around.the_ledger.asked == 0
-    assert {k: v for k, v in summary.items() if v} == {
-        "listed": 6, "planned": 2, "refused": 1, "failed": 1, "deferred": 2, "dry_run": True,
-        "auto_terminate_enabled": True,
-    }  # fmt: skip
-
-
-def test_the_unproven_are_ignored_and_the_proven_reported() -> None:
-    around = outside(listed=0)
-    entries = (marked(1), marked(2), marked(3, REPLICA))
-    around.the_backend.listing = Listing(entries, (), True)
-    around.the_history.lived = {iid(1)}
-    run(around, policy(missing_instance=MissingPolicy.VERIFY))
-    assert around.the_journal.outcomes() == {
-        iid(1): Outcome.ALREADY_GONE,
-        iid(2): Outcome.IGNORED,
-        iid(3): Outcome.ALREADY_GONE,
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        (MissingPolicy.REPORT_TERMINATED, Outcome.DEFERRED),
+        (MissingPolicy.IGNORE, Outcome.IGNORED),
+        (MissingPolicy.VERIFY, Outcome.DEFERRED),
+    ],
+)
+def test_one_that_vanishes_between_look_and_call_is_no_success(
+    missing: MissingPolicy, expected: Outcome
+) -> None:
+    around = outside(3)
+    given = decisions(around)
+    del around.fleet.instances[iid(1)]
+    found = acted(around, given, policy(missing_instance=missing))
+    outcomes = {one.marked.instance_id: outcome(one) for one in found}
+    assert outcomes == {
+        iid(0): Outcome.TERMINATED,
+        iid(1): expected,
+        iid(2): Outcome.TERMINATED,
     }
-    assert around.the_history.asked == [iid(1), iid(2)]
-    assert sorted(around.the_backend.successes()) == [iid(1), iid(3)]
+    assert around.fleet.called("terminate")[1:] == [(iid(0), iid(2))]
 
 
-def test_proofs_do_not_starve_terminations() -> None:
-    """Foreign zombies are listed again in every run (quirk 3), so the next run is no better."""
-    around, clock = outside(999), FakeClock(60)
-    entries = (*(marked(n, waited=9_999) for n in range(200)), marked(999))
-    around.the_backend.listing = Listing(entries, (), True)
-    around.the_history.on_asked = lambda: clock.pass_by(0.5)
-    run(around, policy(missing_instance=MissingPolicy.VERIFY), clock=clock)
-    assert around.fleet.terminated == [iid(999)]
+def test_an_id_that_ec2_calls_unknown_and_shows_is_left_to_the_next_run() -> None:
+    around = outside(1)
+    around.fleet.faults = [error(ErrorKind.MISSING, "InvalidInstanceID.NotFound", "no", iid(0))]
+    (one,) = acted(around)
+    assert outcome(one) is Outcome.DEFERRED
+    assert one.why.startswith("EC2 contradicts itself")
 
 
-def test_what_came_back_from_a_cancelled_request_is_told() -> None:
-    around = outside()
-    around.cancelled["sir-1"] = CancelledRequest({iid(1)}, NOW)
-    around.fleet.live_from_answer = {iid(2): "sir-1"}
-    run(around)
-    assert around.the_journal.returned_ones == [(iid(2), "sir-1")]
+def test_an_id_that_ec2_calls_unknown_and_cannot_be_asked_about_is_no_success() -> None:
+    around = outside(1)
+    around.fleet.faults = [error(ErrorKind.MISSING, "InvalidInstanceID.NotFound", "no", iid(0))]
+    around.fleet.unreadable = {iid(0): error(ErrorKind.THROTTLED)}
+    (one,) = acted(around)
+    assert outcome(one) is Outcome.DEFERRED
 
 
-def test_the_list_s_time_is_when_it_came() -> None:
+def test_a_refused_one_that_cannot_be_looked_at_is_failed() -> None:
+    around = outside(1)
+    around.fleet.protected = {iid(0)}
+    around.fleet.unreadable = {iid(0): error(ErrorKind.THROTTLED)}
+    (one,) = acted(around)
+    assert (outcome(one), one.trace.error_code) == (Outcome.FAILED, "OperationNotPermitted")
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.REFUSED, ErrorKind.NO_ANSWER, ErrorKind.FAULTY])
+def test_one_that_ec2_did_not_call_unknown_is_not_gone_because_one_look_misses_it(
+    kind: ErrorKind,
+) -> None:
+    """DescribeInstances is eventually consistent; a false success hides a machine for ever."""
+    around = outside(1)
+    given = decisions(around)
+    around.fleet.faults = [error(kind, "OperationNotPermitted")] * TRIES_WITHOUT_ANSWER
+    around.fleet.before_look = around.fleet.instances.clear
+    (one,) = acted(around, given)
+    assert outcome(one) in {Outcome.FAILED, Outcome.DEFERRED}
+
+
+def test_under_confirmation_acceptance_is_pending() -> None:
+    around = outside(1)
+    (one,) = acted(around, rules=policy(confirm_termination=True))
+    assert (outcome(one), one.trace.current_state) == (Outcome.PENDING, "shutting-down")
+
+
+def test_under_confirmation_a_returned_terminated_is_confirmed() -> None:
+    around = outside(1)
+    given = decisions(around)
+    around.fleet.change(iid(0), State.TERMINATED)
+    (one,) = acted(around, given, policy(confirm_termination=True))
+    assert outcome(one) is Outcome.TERMINATED
+
+
+def test_the_dry_run_asks_and_changes_nothing() -> None:
+    around = outside(5)
+    found = acted(around, rules=policy(dry_run=True))
+    assert set(settled(around, found).values()) == {Outcome.PLANNED}
+    assert around.fleet.terminated == []
+    assert around.fleet.called("terminate") == []
+    assert around.journal.accepted_calls == []
+
+
+def test_the_dry_run_isolates_what_ec2_would_refuse() -> None:
+    around = outside(40)
+    around.fleet.forbidden = {iid(7), iid(31)}
+    outcomes = settled(around, acted(around, rules=policy(dry_run=True)))
+    assert {one for one, o in outcomes.items() if o is Outcome.FAILED} == {iid(7), iid(31)}
+    assert {o for one, o in outcomes.items() if one not in {iid(7), iid(31)}} == {Outcome.PLANNED}
+
+
+SHRINK = policy(asg_members=AsgMembers.TERMINATE_AND_SHRINK)
+
+
+def group(count: int) -> FakeDependencies:
+    return FakeDependencies(FakeFleet(instance(n, tags=GROUP) for n in range(count)))
+
+
+def test_a_group_s_member_is_terminated_through_its_group() -> None:
+    around = group(2)
+    found = acted(around, rules=SHRINK)
+    assert set(settled(around, found).values()) == {Outcome.TERMINATED}
+    assert around.fleet.shrunk == [iid(0), iid(1)]
+    assert around.fleet.called("terminate") == []
+    assert around.journal.accepted_calls == [
+        ((iid(0),), "req-shrink"),
+        ((iid(1),), "req-shrink"),
+    ]
+
+
+def test_a_group_that_says_no_fails_its_own_member_only() -> None:
+    around = group(2)
+    around.fleet.faults = [error(ErrorKind.REFUSED, "ValidationError", "no such member")]
+    outcomes = settled(around, acted(around, rules=SHRINK))
+    assert outcomes == {iid(0): Outcome.FAILED, iid(1): Outcome.TERMINATED}
+
+
+def test_the_dry_run_does_not_shrink_a_group() -> None:
+    around = group(1)
+    (one,) = acted(around, rules=replace(SHRINK, dry_run=True))
+    assert outcome(one) is Outcome.PLANNED
+    assert around.fleet.shrunk == []
+    assert around.fleet.called("dry-terminate") == [(iid(0),)]
+
+
+def test_a_protect_tag_set_while_ec2_throttles_is_obeyed() -> None:
+    """A decision that has waited is made again before it is carried out."""
+    around, clock = outside(3), FakeClock()
+    around.fleet.faults = [error(ErrorKind.THROTTLED)]
+
+    def protect() -> None:
+        kept = instance(1, tags=OURS | {"DoNotTerminate": ""})
+        around.fleet.instances[iid(1)] = kept
+
+    around.fleet.before_look = protect
+    outcomes = settled(around, acted(around, clock=clock))
+    assert outcomes == {
+        iid(0): Outcome.TERMINATED,
+        iid(1): Outcome.REFUSED,
+        iid(2): Outcome.TERMINATED,
+    }
+    assert around.fleet.called("terminate") == [(iid(0), iid(1), iid(2)), (iid(0), iid(2))]
+
+
+def test_where_none_is_left_to_go_ec2_is_not_asked_again() -> None:
+    around = outside(1)
+    around.fleet.faults = [error(ErrorKind.THROTTLED)]
+    around.fleet.before_look = lambda: around.fleet.instances.update({iid(0): instance(0, tags={})})
+    (one,) = acted(around)
+    assert isinstance(one, Left)
+    assert one.outcome is Outcome.IGNORED
+    assert len(around.fleet.called("terminate")) == 1
+
+
+def test_an_old_decision_is_made_again_before_its_first_call() -> None:
     around, clock = outside(1), FakeClock()
-    around.cancelled["sir-1"] = CancelledRequest({iid(9)}, NOW)
-    slow = around.fleet.live_from
+    given = decisions(around)
+    doing = terminator(around, given, clock=clock)
+    decided_at = clock()
+    clock.pass_by((FRESH_FOR + timedelta(seconds=1)).total_seconds())
+    around.fleet.instances[iid(0)] = instance(0, tags=OURS | {"DoNotTerminate": "x"})
+    ((one,), _) = list(doing.terminate(given, decided_at))
+    assert isinstance(one, Denied)
+    assert around.fleet.called("terminate") == []
 
-    def live_from(requests: object) -> object:
-        clock.pass_by(5)
-        return slow([])
 
-    around.fleet.live_from = live_from  # type: ignore[method-assign, assignment]
-    run(around, clock=clock)
-    assert around.the_journal.line(iid(1)).took == 325.0
+def test_a_fresh_decision_costs_no_second_look() -> None:
+    around = outside(3)
+    acted(around)
+    assert around.fleet.called("look") == []
+
+
+def test_halves_of_a_refused_batch_are_looked_at_again() -> None:
+    around = outside(4)
+    around.fleet.forbidden = {iid(3)}
+    around.fleet.before_look = lambda: around.fleet.instances.update(
+        {iid(0): instance(0, tags=OURS | {"DoNotTerminate": ""})}
+    )
+    outcomes = settled(around, acted(around))
+    assert outcomes[iid(0)] is Outcome.REFUSED
+    assert around.fleet.terminated == [iid(1), iid(2)]
+
+
+def test_a_member_in_the_meantime_protected_from_scale_in_stays() -> None:
+    around = group(1)
+    around.fleet.faults = [error(ErrorKind.THROTTLED)]
+    free = Member(Leaving.NO, protected_from_scale_in=False, termination_protected=False)
+    around.fleet.group_members = {iid(0): replace(free, protected_from_scale_in=True)}
+    (one,) = acted(around, rules=SHRINK)
+    assert isinstance(one, Denied)
+    assert around.fleet.shrunk == []

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from threading import Barrier, Event, Lock
 
 import pytest
-
-from handler.timely import LateError, in_time, side_by_side
+from handler.deadline import LateError, in_time, side_by_side
 
 
 def forever() -> float:

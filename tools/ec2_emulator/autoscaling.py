@@ -14,6 +14,8 @@ def terminate_instance_in_auto_scaling_group(
 ) -> Mapping[str, Any]:
     """The group need not replace the member if its desired capacity shrinks with it.
 
+    Neither EC2's termination protection nor the group's protection from scale-in keeps a member
+    (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html).
     A second call for a member that waits in a hook shrinks the group once more: what EC2 does
     then is not documented, and this is the worst.
     """
@@ -36,7 +38,7 @@ def terminate_instance_in_auto_scaling_group(
                 "shouldDecrementDesiredCapacity flag to false or lower group's min size.",
             )
         group.desired -= 1
-    if group.hook:
+    if group.hook and not group.retains(instance.id):
         group.waiting.add(instance.id)
     else:
         fleet.end(instance, USER)
@@ -66,11 +68,9 @@ def describe_auto_scaling_instances(
                 "InstanceId": one.id,
                 "AutoScalingGroupName": one.group,
                 "AvailabilityZone": one.zone,
-                "LifecycleState": (
-                    "Terminating:Wait" if one.id in fleet.groups[one.group].waiting else "InService"
-                ),
+                "LifecycleState": fleet.groups[one.group].state_of(one.id),
                 "HealthStatus": "HEALTHY",
-                "ProtectedFromScaleIn": False,
+                "ProtectedFromScaleIn": one.id in fleet.groups[one.group].protected_from_scale_in,
             }
             for one in members
             if one is not None and one.group is not None and one.live

@@ -8,11 +8,16 @@ from tools.ec2_emulator import errors
 from tools.ec2_emulator.clock import as_datetime
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.instance import STATE_CODES, USER, Instance, View
+from tools.ec2_emulator.life_size import members
 from tools.ec2_emulator.listing import Values, page, select, tag_list
 from tools.ec2_emulator.world import Handler, World
 
 MAX_IDS = 1_000
 _ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+# Seen by https://github.com/aws/eks-node-monitoring-agent/pull/151: refused by a resource's policy.
+_MANAGED_BY_A_SERVICE = (
+    "of an explicit deny in a resource-based policy: the instance is managed by an AWS service"
+)
 _Shown = tuple[Instance, View]
 
 _FILTERS: Mapping[str, Values[_Shown]] = {
@@ -27,6 +32,14 @@ _FILTERS: Mapping[str, Values[_Shown]] = {
 
 
 def describe_instances(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is visible, by ids or by filters.
+
+    Two rules are the API reference's, of ids that the caller does not own and of disrupted zones
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html), and one is
+    the user guide's, of what an AWS service manages
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html): hidden
+    unless it is asked for by id or with IncludeManagedResources.
+    """
     ids = parameters.get("InstanceIds", [])
     if ids and parameters.get("MaxResults") is not None:
         raise AwsError(
@@ -35,13 +48,31 @@ def describe_instances(world: World, parameters: Mapping[str, Any]) -> Mapping[s
         )
     _check_form(ids)
     shown = world.fleet.visible(ids or None)
-    missing = [key for key in ids if key not in shown]
+    missing = [key for key in ids if key not in shown and key not in world.fleet.elsewhere]
     if missing:
-        raise errors.not_found(missing)
-    candidates = [shown[key] for key in dict.fromkeys(ids)] if ids else list(shown.values())
+        raise _not_found(world, missing)
+    disrupted = world.quirks.disrupted_zones
+    if disrupted and (not ids or any(each.zone in disrupted for each, _ in shown.values())):
+        raise AwsError("Unavailable", f"Disrupted: {', '.join(sorted(disrupted))}.")
+    candidates = [shown[key] for key in dict.fromkeys(ids) if key in shown]
+    if not ids:
+        managed_too = parameters.get("IncludeManagedResources", False)
+        candidates = [each for each in shown.values() if managed_too or not each[0].hidden]
     found = select(candidates, parameters.get("Filters", []), _FILTERS, lambda each: each[1].tags)
     some, token = page(found, lambda each: each[0].sequence, parameters)
     return {"Reservations": [_reservation(world, each) for each in some], "NextToken": token}
+
+
+def describe_instance_attribute(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Termination protection, which no other answer tells."""
+    key = parameters["InstanceId"]
+    _check_form([key])
+    instance = world.fleet.get(key)
+    if instance is None:
+        raise _not_found(world, [key])
+    if parameters["Attribute"] != "disableApiTermination":
+        raise AwsError("InvalidParameterValue", "The emulator knows disableApiTermination only.")
+    return {"InstanceId": key, "DisableApiTermination": {"Value": instance.protected}}
 
 
 def terminate_instances(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -59,7 +90,12 @@ def terminate_instances(world: World, parameters: Mapping[str, Any]) -> Mapping[
     known = {key: fleet.get(key) for key in ids}
     instances = [each for each in known.values() if each is not None]
     if len(instances) < len(ids):
-        raise errors.not_found(key for key, each in known.items() if each is None)
+        raise _not_found(world, [key for key, each in known.items() if each is None])
+    for each in instances:
+        if each.operator is not None:
+            raise world.policy.denied(
+                "ec2:TerminateInstances", "instance", each.id, _MANAGED_BY_A_SERVICE
+            )
     world.policy.check_instances(
         "ec2:TerminateInstances", ((each.id, fleet.tags_of(each, now)) for each in instances)
     )
@@ -99,6 +135,10 @@ def _check_form(ids: Sequence[str]) -> None:
             raise errors.malformed(each)
 
 
+def _not_found(world: World, ids: Iterable[str]) -> AwsError:
+    return errors.not_found(ids, named=not world.quirks.unnamed_not_found)
+
+
 def _state(name: str) -> dict[str, Any]:
     return {"Code": STATE_CODES[name], "Name": name}
 
@@ -106,7 +146,8 @@ def _state(name: str) -> dict[str, Any]:
 def _reservation(world: World, shown: _Shown) -> dict[str, Any]:
     instance, view = shown
     cause = view.cause
-    described = {
+    described = members(instance, world.account, world.region) if world.life_size else {}
+    described |= {
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
         "InstanceType": instance.type,
@@ -118,6 +159,7 @@ def _reservation(world: World, shown: _Shown) -> dict[str, Any]:
         "InstanceLifecycle": "spot" if instance.spot_request_id else None,
         "SpotInstanceRequestId": instance.spot_request_id,
         "Tags": tag_list(view.tags) or None,
+        "Operator": _operator(instance),
     }
     return {
         "ReservationId": instance.reservation_id,
@@ -126,7 +168,19 @@ def _reservation(world: World, shown: _Shown) -> dict[str, Any]:
     }
 
 
+def _operator(instance: Instance) -> dict[str, Any]:
+    operator = instance.operator
+    if operator is None:
+        return {"Managed": False}
+    return {
+        "Managed": True,
+        "Principal": operator.principal,
+        "HiddenByDefault": operator.hidden,
+    }
+
+
 OPERATIONS: Mapping[str, Handler] = {
+    "DescribeInstanceAttribute": describe_instance_attribute,
     "DescribeInstances": describe_instances,
     "TerminateInstances": terminate_instances,
 }

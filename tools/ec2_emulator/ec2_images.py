@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tools.ec2_emulator import errors
+from tools.ec2_emulator import errors, life_size_images
 from tools.ec2_emulator.clock import as_datetime
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.library import Image, Snapshot, Template
@@ -40,7 +40,7 @@ def describe_snapshots(world: World, parameters: Mapping[str, Any]) -> Mapping[s
 
 
 def describe_volumes(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    ids = sorted(world.library.volumes)
+    ids = sorted(world.library.volumes - _hidden(world, parameters))
     some, token = page(list(enumerate(ids)), lambda pair: pair[0], parameters, largest=500)
     return {"Volumes": [{"VolumeId": one} for _, one in some], "NextToken": token}
 
@@ -52,7 +52,6 @@ def describe_locked_snapshots(world: World, parameters: Mapping[str, Any]) -> Ma
 
 
 def deregister_image(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With its snapshots each is answered for; one that another image holds is skipped."""
     library, image_id = world.library, parameters["ImageId"]
     image = library.images.get(image_id)
     if image is None:
@@ -67,12 +66,9 @@ def deregister_image(world: World, parameters: Mapping[str, Any]) -> Mapping[str
         raise AwsError("OperationNotPermitted", f"{image_id} is protected from deregistration")
     del library.images[image_id]
     library.deregistered.append(image_id)
-    if not parameters.get("DeleteAssociatedSnapshots"):
-        return {"Return": True}
-    results = [
-        {"SnapshotId": one, "ReturnCode": _delete_with(world, one)} for one in image.snapshots
-    ]
-    return {"Return": True, "DeleteSnapshotResults": results}
+    if parameters.get("DeleteAssociatedSnapshots"):
+        raise AwsError("EmulatorError", "DeleteAssociatedSnapshots is not implemented")
+    return {"Return": True}
 
 
 def delete_snapshot(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,7 +120,9 @@ def describe_image_references(world: World, parameters: Mapping[str, Any]) -> Ma
 
 
 def describe_launch_templates(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    some, token = _templates(list(world.library.templates.values()), parameters)
+    hidden = _hidden(world, parameters)
+    shown = [one for one in world.library.templates.values() if one.id not in hidden]
+    some, token = _templates(shown, parameters)
     return {
         "LaunchTemplates": [
             {
@@ -143,10 +141,17 @@ def describe_launch_template_versions(
 ) -> Mapping[str, Any]:
     """All versions of one template, or the latest version of each."""
     if "LaunchTemplateId" in parameters:
-        one = world.library.templates[parameters["LaunchTemplateId"]]
+        asked = parameters["LaunchTemplateId"]
+        if asked not in world.library.templates:
+            raise AwsError(
+                "InvalidLaunchTemplateId.NotFound",
+                f"The specified launch template, with template ID {asked}, does not exist.",
+            )
+        one = world.library.templates[asked]
         numbered = [(number, one, number) for number in range(1, len(one.versions) + 1)]
     elif parameters.get("Versions") == ["$Latest"]:
-        every = world.library.templates.values()
+        hidden = _hidden(world, parameters)
+        every = [one for one in world.library.templates.values() if one.id not in hidden]
         numbered = [(one.sequence, one, len(one.versions)) for one in every]
     else:
         raise AwsError("MissingParameter", "Name a template, or ask for $Latest")
@@ -164,23 +169,16 @@ def describe_launch_template_versions(
     }
 
 
+def _hidden(world: World, parameters: Mapping[str, Any]) -> set[str]:
+    """What a service manages is left out of lists unless it is asked for
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html)."""
+    return set() if parameters.get("IncludeManagedResources") else world.library.hidden
+
+
 def _templates(
     templates: list[Template], parameters: Mapping[str, Any]
 ) -> tuple[list[Template], str | None]:
     return page(templates, lambda one: one.sequence, parameters, smallest=1, largest=200)
-
-
-def _delete_with(world: World, snapshot_id: str) -> str:
-    library = world.library
-    if library.holders(snapshot_id):
-        return "skipped"
-    if snapshot_id in library.stubborn:
-        return library.stubborn[snapshot_id]
-    try:
-        delete_snapshot(world, {"SnapshotId": snapshot_id})
-    except AwsError as error:
-        return "missing-permissions" if error.code == "UnauthorizedOperation" else "client-error"
-    return "success"
 
 
 def _check_tags(world: World, action: str, item_id: str, tags: Mapping[str, str]) -> None:
@@ -192,6 +190,7 @@ def _check_tags(world: World, action: str, item_id: str, tags: Mapping[str, str]
 
 def _image(world: World, image: Image) -> dict[str, Any]:
     return {
+        **life_size_images.image(image, world.region),
         "ImageId": image.id,
         "OwnerId": world.account,
         "CreationDate": _text(image.created_at),
@@ -199,8 +198,12 @@ def _image(world: World, image: Image) -> dict[str, Any]:
         "Public": image.public,
         "LastLaunchedTime": None if image.launched_at is None else _text(image.launched_at),
         "DeregistrationProtection": image.protection,
+        "SourceImageId": image.source,
         "BlockDeviceMappings": [
-            {"DeviceName": f"/dev/sd{chr(97 + number)}", "Ebs": {"SnapshotId": one}}
+            {
+                "DeviceName": f"/dev/sd{chr(97 + number)}",
+                "Ebs": {**life_size_images.DISK, "SnapshotId": one},
+            }
             for number, one in enumerate(image.snapshots)
         ],
         "Tags": tag_list(image.tags) or None,
@@ -208,14 +211,19 @@ def _image(world: World, image: Image) -> dict[str, Any]:
 
 
 def _snapshot(world: World, snapshot: Snapshot) -> dict[str, Any]:
+    until = snapshot.restored_until
     return {
+        **life_size_images.SNAPSHOT,
         "SnapshotId": snapshot.id,
         "OwnerId": world.account,
+        "Description": snapshot.description or f"Created by CreateImage for {snapshot.volume_id}",
         "StartTime": as_datetime(snapshot.started_at),
+        "CompletionTime": as_datetime(snapshot.started_at + 600),
         "State": snapshot.state,
         "VolumeId": snapshot.volume_id,
         "VolumeSize": snapshot.size,
         "StorageTier": snapshot.tier,
+        "RestoreExpiryTime": None if until is None else as_datetime(until),
         "Tags": tag_list(snapshot.tags) or None,
     }
 

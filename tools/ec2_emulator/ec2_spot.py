@@ -6,6 +6,7 @@ from typing import Any
 from tools.ec2_emulator import errors
 from tools.ec2_emulator.clock import as_datetime
 from tools.ec2_emulator.errors import AwsError
+from tools.ec2_emulator.instance import USER
 from tools.ec2_emulator.listing import Values, page, select, tag_list
 from tools.ec2_emulator.spot import SpotRequest
 from tools.ec2_emulator.world import Handler, World
@@ -13,6 +14,7 @@ from tools.ec2_emulator.world import Handler, World
 _STATUS = {
     "active": "fulfilled",
     "open": "pending-evaluation",
+    "disabled": "instance-stopped-by-user",
     "closed": "instance-terminated-by-user",
     "cancelled": "request-canceled-and-instance-running",
 }
@@ -37,21 +39,31 @@ def describe_spot_instance_requests(
 
 
 def cancel_spot_instance_requests(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One unknown id fails the whole call; the instances run on."""
+    """One unknown id fails the whole call, and so does a request whose tags the role may not touch."""
     world.fleet.settle()
     requests = _named(world, parameters.get("SpotInstanceRequestIds", []))
+    world.policy.check_requests(
+        "ec2:CancelSpotInstanceRequests", ((each.id, each.tags) for each in requests)
+    )
     if parameters.get("DryRun"):
         raise errors.dry_run()
-    odd = world.quirks.odd_cancellations
     return {
         "CancelledSpotInstanceRequests": [
-            {
-                "SpotInstanceRequestId": request.id,
-                "State": odd[request.id] if request.id in odd else request.cancel(),
-            }
-            for request in requests
+            {"SpotInstanceRequestId": each.id, "State": _cancelled(world, each)}
+            for each in requests
         ]
     }
+
+
+def _cancelled(world: World, request: SpotRequest) -> str:
+    odd = world.quirks.odd_cancellations
+    if request.id in odd:
+        return odd[request.id]
+    instance = world.fleet.get(request.instance_id or "")
+    ends = request.cancel() and not world.quirks.cancelling_keeps_stopped
+    if ends and instance is not None:
+        world.fleet.end(instance, USER)
+    return request.state
 
 
 def _named(world: World, ids: Sequence[str]) -> list[SpotRequest]:
@@ -73,6 +85,7 @@ def _described(request: SpotRequest) -> dict[str, Any]:
         "Type": request.type,
         "Status": {"Code": code, "Message": code, "UpdateTime": as_datetime(request.created_at)},
         "CreateTime": as_datetime(request.created_at),
+        "LaunchSpecification": {"ImageId": request.image_id} if request.image_id else None,
         "Tags": tag_list(request.tags) or None,
     }
 

@@ -124,6 +124,10 @@ class Emulator:
         """Seconds that are added before an operation is carried out; `*` stands for the others."""
         return self.world.latency
 
+    def answer_in_life_size(self) -> None:
+        """Let each instance bear all members that EC2 sends, about 4 KB, until the next reset."""
+        self.world.life_size = True
+
     def _new_world(self) -> World:
         return World(self._clock, self.region, self.account, self._seed)
 

@@ -37,14 +37,15 @@ class AwsError(Exception):
         self.extra = dict(extra or {})
 
 
-def not_found(ids: Iterable[str]) -> AwsError:
-    named = list(ids)
+def not_found(ids: Iterable[str], *, named: bool = True) -> AwsError:
+    """Every unknown id of the call, as EC2 names them."""
+    unknown = list(ids)
     text = (
-        f"The instance ID '{named[0]}' does not exist"
-        if len(named) == 1
-        else f"The instance IDs '{', '.join(named)}' do not exist"
+        f"The instance ID '{unknown[0]}' does not exist"
+        if len(unknown) == 1
+        else f"The instance IDs '{', '.join(unknown)}' do not exist"
     )
-    return AwsError("InvalidInstanceID.NotFound", text)
+    return AwsError("InvalidInstanceID.NotFound", text if named else "No such instance.")
 
 
 def malformed(instance_id: str) -> AwsError:

@@ -2,9 +2,9 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tools.ec2_emulator.calls import Call
 from tools.ec2_emulator.errors import AwsError
@@ -22,14 +22,23 @@ class Fault:
     seconds: float = 0.0
     status: int = 200
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
     action: Callable[[], None] | None = None
 
 
 def error(
-    code: str, message: str = "Injected.", *, status: int | None = None, after_effect: bool = False
+    code: str,
+    message: str = "Injected.",
+    *,
+    status: int | None = None,
+    after_effect: bool = False,
+    extra: Mapping[str, Any] | None = None,
 ) -> Fault:
-    """AWS answers with this error; with `after_effect` although the operation was carried out."""
-    return Fault("error", after_effect, error=AwsError(code, message, status=status))
+    """AWS answers with this error; with `after_effect` although the operation was carried out.
+
+    `extra` are further members of a JSON service's error, such as `CancellationReasons`.
+    """
+    return Fault("error", after_effect, error=AwsError(code, message, status=status, extra=extra))
 
 
 def throttled(code: str = "RequestLimitExceeded") -> Fault:
@@ -61,9 +70,12 @@ def cut() -> Fault:
     return Fault("cut", after_effect=True)
 
 
-def raw(status: int, body: str) -> Fault:
-    """An answer that is not AWS's, such as a proxy's page."""
-    return Fault("raw", status=status, body=body.encode())
+def raw(status: int, body: str, headers: Mapping[str, str] | None = None) -> Fault:
+    """An answer that is not AWS's, such as a proxy's page; with 200 it looks like a success.
+
+    `headers` may hold any oddity: another Content-Type, a Retry-After that is no number.
+    """
+    return Fault("raw", status=status, body=body.encode(), headers=headers or {})
 
 
 def meanwhile(action: Callable[[], None]) -> Fault:

@@ -52,6 +52,14 @@ class View:
     cause: Cause | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The AWS service that manages an instance, and whether EC2 hides what it manages."""
+
+    principal: str
+    hidden: bool = True
+
+
 @dataclass(slots=True)
 class Instance:
     """One instance and the history of its views."""
@@ -67,6 +75,9 @@ class Instance:
     stuck: bool
     spot_request_id: str | None
     group: str | None
+    fleet_id: str | None
+    operator: Operator | None
+    unseen_until: float  # DescribeInstances, eventually consistent, does not show it before
     views: list[View]
 
     @property
@@ -76,6 +87,11 @@ class Instance:
     @property
     def tags(self) -> Mapping[str, str]:
         return self.views[-1].tags
+
+    @property
+    def hidden(self) -> bool:
+        """Whether a filtered look leaves it out unless managed resources are asked for."""
+        return self.operator is not None and self.operator.hidden
 
     @property
     def live(self) -> bool:

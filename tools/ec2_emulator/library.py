@@ -22,6 +22,9 @@ class Image:
     launched_at: float | None = None
     protection: str = "disabled"
     public: bool = False
+    # Who may launch it beside its owner, as in DescribeImageAttribute's answer.
+    permissions: list[dict[str, str]] = field(default_factory=list)
+    source: str | None = None  # what it is, or was, copied from
 
 
 @dataclass(slots=True)
@@ -36,6 +39,9 @@ class Snapshot:
     sequence: int
     state: str = "completed"
     tier: str = "standard"
+    permissions: list[dict[str, str]] = field(default_factory=list)
+    restored_until: float | None = None  # from the archive, for a time
+    description: str = ""
 
 
 @dataclass(slots=True)
@@ -61,8 +67,11 @@ class Library:
     groups: dict[str, str] = field(default_factory=dict)  # name → image of an override
     parameters: dict[str, tuple[str, str]] = field(default_factory=dict)  # name → type, value
     recipes: dict[str, str] = field(default_factory=dict)  # Image Builder's: ARN → image
-    # EC2's code for a snapshot that DeleteAssociatedSnapshots cannot delete.
-    stubborn: dict[str, str] = field(default_factory=dict)
+    fleet_images: dict[str, str] = field(default_factory=dict)  # fleet → image of an override
+    restores: dict[str, str] = field(default_factory=dict)  # snapshot → state of its fast restore
+    hidden: set[str] = field(default_factory=set)  # templates and volumes that a service manages
+    # Parameters that the role may not read; AWS's own, `/aws/service/...`, are none of the account's.
+    unreadable: set[str] = field(default_factory=set)
     deregistered: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     _sequence: int = 0
@@ -76,11 +85,22 @@ class Library:
         size: int = 8,
         state: str = "completed",
         tier: str = "standard",
+        restored_until: float | None = None,
+        description: str = "",
     ) -> str:
         snapshot_id = self._new_id("snap")
         at = self.clock() - age_days * DAY
         self.snapshots[snapshot_id] = Snapshot(
-            snapshot_id, at, dict(tags or {}), volume_id, size, self._sequence, state, tier
+            snapshot_id,
+            at,
+            dict(tags or {}),
+            volume_id,
+            size,
+            self._sequence,
+            state,
+            tier,
+            restored_until=restored_until,
+            description=description,
         )
         return snapshot_id
 
@@ -95,6 +115,7 @@ class Library:
         state: str = "available",
         protection: str = "disabled",
         public: bool = False,
+        source: str | None = None,
     ) -> str:
         """Register an image; without `snapshots` it gets one of its own, with the image's tags."""
         if snapshots is None:
@@ -113,6 +134,7 @@ class Library:
             launched,
             protection,
             public,
+            source=source,
         )
         return image_id
 

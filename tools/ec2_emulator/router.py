@@ -4,10 +4,19 @@ import re
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tools.ec2_emulator import autoscaling, ec2, ec2_images, ec2_spot, errors, image_users
+from tools.ec2_emulator import (
+    autoscaling,
+    ec2,
+    ec2_fleets,
+    ec2_image_access,
+    ec2_images,
+    ec2_spot,
+    errors,
+    image_users,
+)
 from tools.ec2_emulator.calls import OK, Call
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.faults import Fault
@@ -23,7 +32,13 @@ def _transact_write_items(world: World, given: Mapping[str, Any]) -> Mapping[str
 
 
 OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
-    "ec2": {**ec2.OPERATIONS, **ec2_spot.OPERATIONS, **ec2_images.OPERATIONS},
+    "ec2": {
+        **ec2.OPERATIONS,
+        **ec2_fleets.OPERATIONS,
+        **ec2_spot.OPERATIONS,
+        **ec2_images.OPERATIONS,
+        **ec2_image_access.OPERATIONS,
+    },
     "autoscaling": {**autoscaling.OPERATIONS, **image_users.AUTOSCALING},
     "cloudtrail": {"LookupEvents": lambda world, given: world.trail.lookup_events(given)},
     "ssm": {
@@ -36,6 +51,7 @@ OPERATIONS: Mapping[str, Mapping[str, Handler]] = {
         "UpdateItem": lambda world, given: world.tables.update_item(given),
         "DeleteItem": lambda world, given: world.tables.delete_item(given),
         "BatchGetItem": lambda world, given: world.tables.batch_get_item(given),
+        "BatchWriteItem": lambda world, given: world.tables.batch_write_item(given),
         "TransactWriteItems": _transact_write_items,
     },
 }
@@ -51,6 +67,7 @@ class Answer:
     request_id: str = ""
     body: bytes | None = None
     complete: bool = True  # False: the connection closes in the middle of the body
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 CLOSED = Answer()
@@ -151,7 +168,9 @@ def _spoiled(world: World, spoken: Wire, call: Call, fault: Fault, genuine: Answ
         return _refusal(spoken, call, fault.error)
     call.outcome = fault.kind
     if fault.kind == "raw":
-        return Answer(fault.status, "text/html", call.request_id, fault.body)
+        kind = fault.headers.get("Content-Type", "text/html")
+        others = {key: each for key, each in fault.headers.items() if key != "Content-Type"}
+        return Answer(fault.status, kind, call.request_id, fault.body, headers=others)
     if fault.kind == "silent":
         world.ended.wait(fault.seconds)
     body = genuine.body or b""

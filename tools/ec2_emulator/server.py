@@ -90,7 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
             f"HTTP/1.1 {answer.status} {_phrase(answer.status)}\r\n"
             f"Content-Type: {answer.content_type}\r\n"
             f"x-amzn-RequestId: {answer.request_id}\r\n"
-            f"Content-Length: {length}\r\n\r\n"
+            f"Content-Length: {length}\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+            + "\r\n"
         ).encode()
         # In one piece, so that it costs one packet.
         self.wfile.write(head + (answer.body if answer.complete else answer.body[: length // 2]))

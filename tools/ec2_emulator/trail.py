@@ -22,6 +22,8 @@ class Event:
     at: float
     ids: tuple[str, ...]
     error_code: str | None
+    # For an AssumeRole: who asked, a service (`ec2.amazonaws.com`) or nobody but a user.
+    invoked_by: str | None = None
 
 
 class Trail:
@@ -44,6 +46,31 @@ class Trail:
     def called(self, name: str, source: str, ids: Iterable[str], error_code: str | None) -> None:
         if error_code is None or self.records_failures:
             self._events.append(Event(name, source, self.clock(), tuple(ids), error_code))
+
+    def assumed_role(
+        self, instance_id: str, *, hours: int = 1, invoked_by: str | None = "ec2.amazonaws.com"
+    ) -> None:
+        """EC2 fetched credentials for the instance's role, once in each of the last hours.
+
+        The session's name is the instance's id, by which the history finds the event
+        (a recorded one: https://summitroute.com/blog/2020/10/09/public_dataset_of_cloudtrail_logs_from_flaws_cloud/).
+        Anybody may choose that name for a session of their own: then no service stands in
+        `invokedBy`.
+        """
+        role = f"arn:aws:iam::{self.account}:role/machine"
+        session = f"arn:aws:sts::{self.account}:assumed-role/machine/{instance_id}"
+        names = (instance_id, f"AROAEXAMPLEEXAMPLE:{instance_id}", session, role)
+        self._events += [
+            Event(
+                "AssumeRole",
+                "sts.amazonaws.com",
+                self.clock() - hour * 3_600,
+                names,
+                None,
+                invoked_by,
+            )
+            for hour in range(hours)
+        ]
 
     def forget(self, instance_id: str) -> None:
         """Drop every event about an instance, as if it had been here more than 90 days ago."""
@@ -87,6 +114,7 @@ class Trail:
 
     def _described(self, number: int, event: Event) -> dict[str, Any]:
         time = as_datetime(event.at)
+        assumed = event.name == "AssumeRole"
         record: dict[str, Any] = {
             "eventVersion": "1.11",
             "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -94,9 +122,7 @@ class Trail:
             "eventName": event.name,
             "awsRegion": self.region,
             "recipientAccountId": self.account,
-            "requestParameters": {
-                "instancesSet": {"items": [{"instanceId": key} for key in event.ids]}
-            },
+            **(_session(event) if assumed else _instances(event)),
         }
         if event.error_code is not None:
             record["errorCode"] = f"Client.{event.error_code}"
@@ -105,13 +131,38 @@ class Trail:
             "EventName": event.name,
             "EventTime": time,
             "EventSource": event.source,
-            "ReadOnly": "false",
+            "ReadOnly": "true" if assumed else "false",
             "Username": "run",
             "Resources": [
-                {"ResourceType": "AWS::EC2::Instance", "ResourceName": key} for key in event.ids
+                {"ResourceType": _resource_type(event, key), "ResourceName": key}
+                for key in event.ids
             ],
             "CloudTrailEvent": json.dumps(record),
         }
+
+
+def _instances(event: Event) -> dict[str, Any]:
+    items = [{"instanceId": key} for key in event.ids]
+    return {"requestParameters": {"instancesSet": {"items": items}}}
+
+
+def _session(event: Event) -> dict[str, Any]:
+    who = (
+        {"type": "AWSService", "invokedBy": event.invoked_by}
+        if event.invoked_by
+        else {"type": "IAMUser", "userName": "somebody"}
+    )
+    instance_id, *_, role = event.ids
+    return {
+        "userIdentity": who,
+        "requestParameters": {"roleArn": role, "roleSessionName": instance_id},
+    }
+
+
+def _resource_type(event: Event, name: str) -> str:
+    if event.name != "AssumeRole":
+        return "AWS::EC2::Instance"
+    return "AWS::IAM::Role" if ":role/" in name else "AWS::STS::AssumedRole"
 
 
 def _offset(token: str | None) -> int:

@@ -23,10 +23,16 @@ class Quirks:
 
     # Errors that do not say which instance they are about.
     anonymous_errors: bool = False
+    # InvalidInstanceID.NotFound that does not say which ids EC2 does not know.
+    unnamed_not_found: bool = False
+    # Zones that are disrupted, as the API reference tells it of DescribeInstances.
+    disrupted_zones: set[str] = field(default_factory=set)
     # The CurrentState that TerminateInstances answers for an id; None leaves the id out of the answer.
     odd_states: dict[str, str | None] = field(default_factory=dict)
     # The state that CancelSpotInstanceRequests answers for a request, which is then left as it is.
     odd_cancellations: dict[str, str] = field(default_factory=dict)
+    # Older user guides: a disabled request's stopped instance outlives the request.
+    cancelling_keeps_stopped: bool = False
     # Documented for DryRun are permissions only; on, termination protection answers as well.
     dry_run_sees_protection: bool = False
 
@@ -50,6 +56,7 @@ class World:
         self.parameters = Parameters(clock, region=region, account=account)
         self.tables = Tables()
         self.latency: dict[str, float] = {}  # seconds by operation, or "*"
+        self.life_size = False  # whether answers bear all that EC2 sends, for measurements
         self.ended = threading.Event()  # wakes what still waits when the world is replaced
 
 

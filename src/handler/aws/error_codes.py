@@ -46,8 +46,11 @@ LOCKED_OUT = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "IncompleteSignatureException",
         "InvalidClientTokenId",
+        "InvalidSignatureException",
         "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
         "OptInRequired",
         "PendingVerification",
         "RequestExpired",
@@ -95,7 +98,7 @@ def read(error: BotoCoreError | ClientError | ResponseParserError) -> AwsError:
 
 def lacks(answer: Mapping[str, Any], key: str) -> bool:
     """Whether an answer does not hold what every answer of AWS's holds; it is `NOT_AWS` then."""
-    return key not in answer
+    return answer.get(key) is None
 
 
 def _kind(code: str, status: int) -> ErrorKind:

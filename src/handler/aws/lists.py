@@ -1,61 +1,145 @@
-"""Reads AWS's lists to their end, page by page: a throttled page is asked for again, not the list."""
+"""Looks at AWS: whole lists through botocore's paginators, and single answers, within the run's time.
+
+botocore takes a page without its field for an empty one. Here it is a failed look-up (`NOT_AWS`):
+a proxy's page, or `{}`, says nothing about what there is. Real answers hold the field even where
+the list is empty. The clients make a call again by themselves (`standard` retries), page by page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
+from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError
+from botocore.parsers import ResponseParserError
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
-from handler.aws.retry import Patience
+from handler.aws.retry import OUT_OF_TIME
+from handler.deadline import LateError, in_time, side_by_side
 
-Call = Callable[..., Mapping[str, Any]]
-NEXT = "NextToken"
+A = TypeVar("A")
+T = TypeVar("T")
 
-
-class NoSuchCallError(BotoCoreError):
-    """The endpoint answered with a web server's error page, in a place where AWS speaks its own."""
-
-    fmt = "the endpoint does not know the operation: it answered HTTP {status} with a page of HTML"
-
-
-def tell_unknown_calls(client: Any) -> None:  # noqa: ANN401 - boto3 makes the class at run time
-    """Have a client raise NoSuchCallError where an endpoint, an emulator say, lacks an operation.
-
-    AWS answers every call, a refused one too, in its own format. A load balancer's page, which
-    says 502 to 504, is no such sign.
-    """
-    client.meta.events.register("before-parse", _look_at_answer)
+AT_ONCE = 8
+"""Look-ups under way side by side: EC2's bucket holds 100 and refills by 20 a second (EC2 API throttling),
+and a call takes some 40 ms."""
+READINGS = 3
+"""How often something is read whose answer could not be understood: it may have been cut off on the
+way, which botocore does not try again."""
 
 
-def _look_at_answer(response_dict: Mapping[str, Any], **_: object) -> None:
-    kind = str(response_dict["headers"].get("content-type", ""))
-    if response_dict["status_code"] in {404, 500, 501} and kind.startswith("text/html"):
-        raise NoSuchCallError(status=response_dict["status_code"])
+class _NotAwsError(Exception):
+    """An answer lacks the field that every answer of this operation holds."""
 
 
-def ask(call: Call, given: Mapping[str, Any]) -> Mapping[str, Any] | AwsError:
-    """One call; what goes wrong is a value."""
-    try:
-        return call(**given)
-    except error_codes.SDK_ERRORS as error:
-        return error_codes.read(error)
+class CallCount:
+    """Counts what is sent to AWS, the tries that botocore makes again included."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._lock = Lock()
+
+    def watch(self, client: Any) -> None:  # noqa: ANN401 - boto3 makes the class at run time
+        """Count this client's calls as well."""
+        client.meta.events.register("before-send", self._sent)
+
+    def _sent(self, **_: object) -> None:
+        with self._lock:
+            self.made += 1
 
 
 def read_all(
-    patience: Patience, call: Call, key: str, **given: object
+    client: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    operation: str,
+    key: str,
+    time_left: Callable[[], float],
+    **given: object,
 ) -> list[dict[str, Any]] | AwsError:
-    """Every page's items under `key`, or the error: half a list would make used things look free."""
-    items: list[dict[str, Any]] = []
-    token: object = None
-    while True:
-        parameters = dict(given) if token is None else {**given, NEXT: token}
-        answer = patience(lambda parameters=parameters: ask(call, parameters))  # type: ignore[misc] # the default binds this round's
-        if isinstance(answer, AwsError):
-            return answer
-        items += answer.get(key) or []
-        token = answer.get(NEXT)
-        if not token:
-            return items
+    """Every page's items under `key`, or the error: half a list would make used things look free.
+
+    Args:
+        client: a boto3 client with `standard` retries.
+        operation: boto3's name, such as `describe_images`.
+        key: the field that holds the items, in every page.
+        time_left: seconds in which AWS may still be asked.
+        given: the call's parameters.
+    """
+
+    def read() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        for page in _pages(client, operation, given):
+            if key not in page:
+                raise _NotAwsError
+            items += page[key]
+            if time_left() <= 0:
+                raise LateError
+        return items
+
+    return _looked(read, time_left)
+
+
+def ask(
+    client: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    operation: str,
+    key: str,
+    time_left: Callable[[], float],
+    **given: object,
+) -> dict[str, Any] | AwsError:
+    """One answer that is not paginated and holds `key`, or the error; arguments as in `read_all`."""
+
+    def read() -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(client, operation)(**given)
+        if key not in answer:
+            raise _NotAwsError
+        return answer
+
+    return _looked(read, time_left)
+
+
+def each_of(
+    look: Callable[[A], T], items: Sequence[A], time_left: Callable[[], float]
+) -> list[tuple[A, T]] | AwsError:
+    """Look for every item, several at once, in no order; an error where time does not allow for all."""
+    answers = list(side_by_side(look, items, at_once=AT_ONCE, left=time_left)) if items else []
+    return answers if len(answers) == len(items) else OUT_OF_TIME
+
+
+def managed_too(client: Any, operation: str) -> dict[str, bool]:  # noqa: ANN401 - as above
+    """`IncludeManagedResources=True` where this botocore knows it for the operation, else nothing.
+
+    Without it EC2 leaves out what AWS services run in the account
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
+    """
+    name = client.meta.method_to_api_mapping.get(operation, operation)
+    known = client.meta.service_model.operation_model(name).input_shape.members
+    return {"IncludeManagedResources": True} if "IncludeManagedResources" in known else {}
+
+
+def _pages(client: Any, operation: str, given: dict[str, object]) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - as above
+    if client.can_paginate(operation):
+        yield from client.get_paginator(operation).paginate(**given)
+        return
+    page = getattr(client, operation)(**given)
+    yield page
+    while token := page.get("NextToken"):  # botocore has no paginator for DescribeLockedSnapshots
+        page = getattr(client, operation)(**given, NextToken=token)
+        yield page
+
+
+def _looked(read: Callable[[], T], time_left: Callable[[], float]) -> T | AwsError:
+    answer = error_codes.NOT_AWS
+    for _ in range(READINGS):
+        if time_left() <= 0:
+            return OUT_OF_TIME
+        try:
+            return in_time(read, time_left)
+        except LateError:
+            return OUT_OF_TIME
+        except _NotAwsError:
+            answer = error_codes.NOT_AWS
+        except ResponseParserError as error:
+            answer = error_codes.read(error)
+        except error_codes.SDK_ERRORS as error:
+            return error_codes.read(error)
+    return answer

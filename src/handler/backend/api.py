@@ -1,28 +1,22 @@
-"""The backend's HTTP API (contract section 1), over one `requests` session with keep-alive."""
+"""The backend's HTTP API (contract section 1), as one agent speaks to it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from contextvars import ContextVar
+import random
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
-from handler.backend.wire import is_acknowledged, read_listing, said_by
-from handler.deadline import Deadline
-from handler.images.cleanup import CleanupReport
-from handler.images.wire import as_wire, timestamp
-from handler.instances.model import Listing
-from handler.instances.ports import BackendError, Report
+from handler import redact
+from handler.backend.errors import BackendError
+from handler.backend.wire import Envelope, is_acknowledged, read_envelope, said_by
 
 if TYPE_CHECKING:
     from handler.backend.token import ClientToken
@@ -32,13 +26,15 @@ TRIES = 4
 CONNECT_TIMEOUT = 3.05
 """Seconds; a little over TCP's first retransmission (requests, "Timeouts")."""
 READ_TIMEOUT = 10.0
-"""Seconds at most for one try; less when the run's time is short."""
-LARGEST_BODY = 64 * 1024 * 1024
-"""Bytes: some 300,000 entries. More is no list."""
-
+"""Seconds at most for one try; less when there is less time."""
+LONGEST_PAUSE = 5.0
+"""Seconds, whatever Retry-After says: the next run comes in a minute."""
+LARGEST_BODY = 16 * 1024 * 1024
+"""Bytes: some 100,000 entries. More is no list, and would not fit into the function's memory."""
 LONGEST_ERROR = 1000
 """Characters of a failure's reason: EC2 adds kilobytes of encoded details to a denial."""
-
+AGAIN = frozenset({408, 425, 429})
+"""Beside 5xx: what is worth another try (contract section 2, "A retry is due")."""
 HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
@@ -53,156 +49,73 @@ _ADVICE = {
 }
 
 
-_time_left: ContextVar[Callable[[], float]] = ContextVar("time_left")
-"""Seconds left for the call under way: urllib3 hands nothing through to its retries."""
-
-
-class _Retry(Retry):
-    """urllib3's own, which ends with the run's time, and takes any Retry-After for what it is."""
-
-    def increment(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 - urllib3's signature
-        """The next try's counters; none when the time is over. Raises MaxRetryError then."""
-        following = super().increment(*args, **kwargs)
-        if _time_left.get()() <= 0:
-            raise MaxRetryError(kwargs["_pool"], args[1], kwargs.get("error"))
-        return following
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """Seconds to wait as the backend asks; one that cannot be read asks for nothing."""
-        try:
-            asked = super().get_retry_after(response)
-        except InvalidHeader:
-            return None
-        return None if asked is None else min(asked, max(_time_left.get()(), 0.0))
-
-    def get_backoff_time(self) -> float:
-        """Seconds to wait before the next try."""
-        return min(super().get_backoff_time(), max(_time_left.get()(), 0.0))
-
-
-class _Session(requests.Session):
-    """requests reads a redirect's body and target even where it is told not to follow it."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """No answer is a redirect: the token goes to the configured host, and to no other."""
-
-
-def open_session(server_url: str, at_once: int) -> requests.Session:
-    """A session that retries with jitter, keeps `at_once` connections, and stores no cookies.
-
-    A proxy and a private CA (`REQUESTS_CA_BUNDLE`) are taken from the environment once, as
-    requests itself would at every call; a .netrc file is not read, so no other credentials than
-    the client token are ever sent.
-    """
-    retry = _Retry(
-        total=TRIES - 1,
-        backoff_factor=0.2,
-        backoff_jitter=0.3,
-        backoff_max=2.0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=("GET", "POST"),  # a report that is made twice says the same
-        raise_on_status=False,
-        respect_retry_after_header=True,
-        retry_after_max=5,  # the next run comes in a minute; sleeping longer would lose this one
-    )
-    session = _Session()
-    found = session.merge_environment_settings(server_url, {}, False, None, None)
-    # Plain http is for loopback only: it must not leave the host through a proxy.
-    session.proxies = {} if server_url.startswith("http:") else found["proxies"]
-    session.verify = found["verify"]
-    session.trust_env = False
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=at_once, max_retries=retry)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the backend answered.
-
-    Args:
-        status: HTTP's.
-        body: as it came.
-        token: what the request bore, which an error may repeat.
-    """
+    """What the backend answered."""
 
     status: int
     body: bytes
-    token: str | None
+    retry_after: str | None = None
 
     @property
     def said(self) -> str:
-        """The backend's own words on an error, to be added to a message; never the token."""
-        return said_by(self.body, self.token)
+        """The backend's own words on an error, to be added to a message."""
+        return said_by(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class BackendApi:
-    """The port `Backend` for one agent and one run.
+    """One agent's calls in one run.
 
     Args:
         session: shared by all runs of an execution environment, and by a run's threads.
         server_url: the base URL, without a slash at its end.
         agent_id: the agent that the calls speak for.
         token: where the client token comes from.
-        deadline: bounds every call's time.
+        sleep: waits for so many seconds between tries.
     """
 
     session: requests.Session
     server_url: str
     agent_id: str
     token: ClientToken
-    deadline: Deadline
+    sleep: Callable[[float], None] = time.sleep
 
-    def marked(self) -> Listing:
-        """GET instances-to-terminate."""
-        reply = self.ask_for_list()
-        if reply.status != 200:
-            raise BackendError(_refusal("the list of instances", reply))
-        return read_listing(reply.body)
+    def list(self, left: Callable[[], float]) -> Envelope:
+        """GET instances-to-terminate, within `left` seconds. Raises BackendError."""
+        reply = self.ask_for_list(left)
+        if reply.status != requests.codes.ok:
+            raise BackendError(_refusal("the list of instances", reply), reply.status)
+        return read_envelope(reply.body)
 
-    def ask_for_list(self, *, anonymously: bool = False) -> Reply:
-        """GET instances-to-terminate, as it is answered; without the token only to see the way."""
-        call, left = "instances-to-terminate", self.deadline.to_act
+    def ask_for_list(self, left: Callable[[], float], *, anonymously: bool = False) -> Reply:
+        """The same as it is answered; without the token only to see the way. Raises BackendError."""
+        call = "instances-to-terminate"
         if anonymously:
-            return self._try("GET", call, None, None, left)
+            return self._tries("GET", call, None, None, left)
         return self._call("GET", call, None, left)
 
-    def report(self, report: Report) -> None:
-        """POST termination-report; acknowledged is only what the backend says it has recorded."""
-        sent = {
-            "instance_id": report.instance_id,
-            "success": report.error is None,
-            "error": report.error and report.error[:LONGEST_ERROR],
-            "terminated_at": timestamp(report.ended_at) if report.ended_at else None,
-        }
-        self._post("termination-report", sent)
+    def post(self, call: str, sent: Mapping[str, object], left: Callable[[], float]) -> None:
+        """Deliver a report; acknowledged is only what the backend says it has recorded.
 
-    def authorize(self) -> None:
-        """Fetch the client token, if it is not there yet. Raises TokenError."""
-        self.token.get()
-
-    def report_cleanup(self, report: CleanupReport) -> None:
-        """POST cleanup-report; acknowledged is only what the backend says it has recorded."""
-        self._post("cleanup-report", as_wire(report))
-
-    def _post(self, call: str, sent: object) -> None:
-        body = json.dumps(sent).encode()
-        reply = self._call("POST", call, body, self.deadline.to_report)
+        Raises:
+            BackendError: it was not acknowledged.
+        """
+        reply = self._call("POST", call, redact.dumps(sent).encode(), left)
         if not (200 <= reply.status < 300 and is_acknowledged(reply.body)):
-            raise BackendError(_refusal("the report", reply))
+            raise BackendError(_refusal("the report", reply), reply.status)
 
     def _call(self, method: str, call: str, body: bytes | None, left: Callable[[], float]) -> Reply:
         """One call; on a 401 once more with a token fetched anew."""
         token = self.token.get()
-        reply = self._try(method, call, body, token, left)
-        if reply.status == 401 and (fresh := self.token.renew(token)) is not None:
-            return self._try(method, call, body, fresh, left)
+        reply = self._tries(method, call, body, token, left)
+        if reply.status == requests.codes.unauthorized:
+            fresh = self.token.renew(token)
+            if fresh is not None:
+                return self._tries(method, call, body, fresh, left)
         return reply
 
-    def _try(
+    def _tries(
         self,
         method: str,
         call: str,
@@ -210,21 +123,39 @@ class BackendApi:
         token: str | None,
         left: Callable[[], float],
     ) -> Reply:
-        per_try = min(max(left() / TRIES, 0.5), READ_TIMEOUT)
-        _time_left.set(left)
-        try:
-            with self.session.send(
-                self._prepared(method, call, body, token),
-                timeout=(min(CONNECT_TIMEOUT, per_try), per_try),
-                allow_redirects=False,
-                stream=True,
-                verify=self.session.verify,
-                proxies=self.session.proxies,
-                cert=None,
-            ) as response:
-                return Reply(response.status_code, _read(response, left), token)
-        except (requests.RequestException, HTTPError) as error:
-            raise BackendError(f"no answer from the backend to {method} {call}: {error}") from error
+        """Ask until there is an answer to keep: a report that is made twice says the same.
+
+        requests' own retries do not see an answer that breaks off in its body, so the tries are made here.
+        """
+        request = self._prepared(method, call, body, token)
+        for tries in range(1, TRIES + 1):
+            try:
+                reply = self._once(request, left)
+            except (requests.RequestException, HTTPError) as error:
+                if tries == TRIES or left() <= 0:
+                    what = f"no answer from the backend to {method} {call}: {error}"
+                    raise BackendError(what) from error
+                pause = _back_off(tries)
+            else:
+                again = reply.status in AGAIN or reply.status >= 500
+                if not again or tries == TRIES or left() <= 0:
+                    return reply
+                pause = _asked(reply.retry_after) or _back_off(tries)
+            self.sleep(max(min(pause, LONGEST_PAUSE, left()), 0.0))
+        raise AssertionError  # the last try returns or raises
+
+    def _once(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Reply:
+        """One try gets half of the time that is left: there is time for another, and for a slow one."""
+        limit = min(max(left() / 2, 0.5), READ_TIMEOUT)
+        with self.session.send(
+            request,
+            timeout=(min(CONNECT_TIMEOUT, limit), limit),
+            allow_redirects=False,
+            stream=True,
+            proxies=self.session.proxies,
+        ) as response:
+            body = _read(response, left)
+            return Reply(response.status_code, body, response.headers.get("Retry-After"))
 
     def _prepared(
         self, method: str, call: str, body: bytes | None, token: str | None
@@ -255,8 +186,24 @@ def _read(response: requests.Response, left: Callable[[], float]) -> bytes:
         if len(body) > LARGEST_BODY:
             raise BackendError(f"the backend's answer is larger than {LARGEST_BODY} bytes")
         if left() <= 0:
-            raise BackendError("the backend's answer took longer than the run has time")
+            raise BackendError("the backend's answer took longer than there was time")
     return bytes(body)
+
+
+def _back_off(tries: int) -> float:
+    """Seconds before the next try: twice as long each time, and never for all at once."""
+    return 0.2 * 2.0**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+
+def _asked(retry_after: str | None) -> float:
+    """Seconds that the backend asks to wait; what cannot be read asks for nothing."""
+    if not retry_after:
+        return 0.0
+    try:
+        asked: float = Retry().parse_retry_after(retry_after)
+        return max(asked, 0.0)
+    except (InvalidHeader, ValueError, OverflowError, TypeError):
+        return 0.0
 
 
 def _refusal(what: str, reply: Reply) -> str:

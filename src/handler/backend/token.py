@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from handler.instances.ports import BackendError
+from handler import redact
+from handler.backend.errors import BackendError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -45,7 +46,9 @@ class ClientToken:
     def get(self) -> str:
         """The token. Raises TokenError."""
         with self._lock:
-            return self._renewed or self.given or self._fetch(force=False)
+            token = self._renewed or self.given or self._fetch(force=False)
+            redact.learn(token)
+            return token
 
     def renew(self, refused: str) -> str | None:
         """Another token than the refused one, fetched anew once in the run; None if there is none.
@@ -62,6 +65,7 @@ class ClientToken:
                 except TokenError as error:
                     self._failure = error  # the run's other calls must not blame the token
                     raise
+            redact.learn(self._renewed or "")
             return self._renewed if self._renewed != refused else None
 
     def _fetch(self, *, force: bool) -> str:

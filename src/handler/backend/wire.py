@@ -1,118 +1,106 @@
-"""The backend's list as it comes over the wire (contract section 1), validated entry by entry."""
+"""The shapes that every call of the backend's API shares (contract section 1), checked by hand.
+
+By hand, since a validation library costs more start-up time than all the rest of a run.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
-from pydantic_core import from_json
-
-from handler.instances.model import Invalid, Listing, Marked
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
 
 SHOWN = 200
-"""Characters of a bad entry that are logged."""
-
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Entry(BaseModel):
-    """One instance of the list; fields not named here are ignored (quirk 6)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    instance_id: Annotated[str, Field(pattern=r"^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$")]
-    reason: str | None = None
-    az: str | None = None
-    seconds_waiting: Seconds | None = None
-    seconds_since_marked: Seconds | None = None
-
-    def marked(self) -> Marked:
-        """The same for the domain."""
-        waited = self.seconds_waiting
-        if waited is None:
-            waited = self.seconds_since_marked
-        return Marked(
-            self.instance_id,
-            (self.reason or "unknown")[:SHOWN],
-            self.az or None,
-            None if waited is None else max(waited, 0.0),
-        )
+"""Characters that are shown of what the backend says."""
+MOST_OBJECTS = 1_000_000
+"""JSON objects in a list's body: ten times what the largest real one holds. Each costs memory."""
 
 
-class Envelope(BaseModel):
-    """The list's outer shape: without it a run can do nothing."""
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A list's outer shape: without it a run can do nothing. The entries are as they came."""
 
     instances: list[Any]
-    auto_terminate_enabled: StrictBool | Literal[0, 1]  # 0 and 1: quirk 2
+    auto_terminate_enabled: bool
 
 
-def read_listing(body: bytes) -> Listing:
+def read_envelope(body: bytes) -> Envelope:
     """Read the answer to `GET instances-to-terminate`.
+
+    `auto_terminate_enabled` may be a boolean, 0, 1, or null, which is off (quirks 2 and 6).
 
     Raises:
         BackendError: the body is not of the contract's shape; names what is wrong with it.
     """
+    if body.count(b"{") > MOST_OBJECTS:
+        raise BackendError(f"the backend's list has more than {MOST_OBJECTS} entries")
     try:
-        envelope = Envelope.model_validate(from_json(body))
-    except ValidationError as error:
-        raise BackendError(
-            f"the backend's list is not of the agreed shape: {_say(error)}"
-        ) from None
-    except ValueError as error:
-        raise BackendError(f"the backend's list is not JSON: {error}") from None
-    marked: dict[str, Marked] = {}
-    invalid: list[Invalid] = []
-    for raw in envelope.instances:
-        try:
-            entry = Entry.model_validate(raw).marked()
-        except ValidationError as error:
-            invalid.append(Invalid(repr(raw)[:SHOWN], _say(error)))
-            continue
-        if entry.instance_id in marked:
-            invalid.append(Invalid(entry.instance_id, "listed twice: the first entry holds"))
-        else:
-            marked[entry.instance_id] = entry
-    return Listing(tuple(marked.values()), tuple(invalid), bool(envelope.auto_terminate_enabled))
-
-
-def _say(error: ValidationError) -> str:
-    """Every fault with its place, without the input."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'entry'}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BackendError(f"the backend's list is not JSON: {_said(error)}") from None
+    wrong = []
+    if not isinstance(answer, dict):
+        wrong.append(f"it is {_kind(answer)}, not an object")
+        answer = {}
+    elif not isinstance(answer.get("instances"), list):
+        wrong.append(_wrong(answer, "instances", "a list"))
+    enabled = answer.get("auto_terminate_enabled", "")
+    known = (
+        enabled is None or isinstance(enabled, bool) or (type(enabled) is int and enabled in {0, 1})
     )
-
-
-class Acknowledgement(BaseModel):
-    """The answer to a report: anything else, a proxy's page say, acknowledges nothing."""
-
-    success: Literal[True, 1]
+    if answer and not known:
+        wrong.append(_wrong(answer, "auto_terminate_enabled", "true, false, 0, 1 or null"))
+    if wrong or not answer:
+        said = "; ".join(wrong) or "it is empty"
+        raise BackendError(f"the backend's list is not of the agreed shape: {said}")
+    return Envelope(answer["instances"], bool(enabled))
 
 
 def is_acknowledged(body: bytes) -> bool:
-    """Whether the body is the backend's own acknowledgement of a report."""
-    try:
-        Acknowledgement.model_validate_json(body)
-    except ValidationError:
-        return False
-    return True
+    """Whether the body is the backend's own acknowledgement of a report.
 
-
-class Complaint(BaseModel):
-    """The backend's own answer to what it does not do (contract section 1, quirk 7)."""
-
-    error: str
-
-
-def said_by(body: bytes, secret: str | None) -> str:
-    """What the backend itself says of an error, to be added to a message.
-
-    Nothing else is shown of an answer: a page from in between may repeat the request's headers,
-    and the token with them. Where the words repeat it, it is hidden before they are cut.
+    Anything else, a proxy's page say, acknowledges nothing.
     """
+    success = _object(body).get("success")
+    return success is True or (type(success) is int and success == 1)
+
+
+def said_by(body: bytes) -> str:
+    """What the backend itself says of an error (quirk 7), to be added to a message.
+
+    Nothing else is shown of an answer: a page from in between may repeat the request's headers.
+    """
+    said = _object(body).get("error")
+    return f": {said[:SHOWN]}" if isinstance(said, str) and said else ""
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        said = Complaint.model_validate_json(body).error
-    except ValidationError:
-        return ""
-    return f": {(said.replace(secret, '[token]') if secret else said)[:SHOWN]}"
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _wrong(answer: dict[str, Any], key: str, wanted: str) -> str:
+    return f"{key} is {_kind(answer[key])}, not {wanted}" if key in answer else f"{key} is missing"
+
+
+def _kind(value: object) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        type(None): "null",
+    }
+    return names.get(type(value), "a number")
+
+
+def _said(error: Exception) -> str:
+    """Where the JSON breaks off, never what stands there."""
+    at = getattr(error, "pos", None)
+    return (
+        f"{getattr(error, 'msg', type(error).__name__)} at {at}" if at is not None else "unreadable"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.doctor.findings import Check, Finding, failed, warning
 
 
 class Advice(NamedTuple):
@@ -15,11 +16,29 @@ class Advice(NamedTuple):
 
 
 _BY_CODE = {
+    "EndpointConnectionError": Advice(
+        "no connection to AWS's endpoint: its name does not resolve, or nothing listens there",
+        "check AWS_ENDPOINT_URL and the variables that begin with it, which are not needed in AWS; in a VPC "
+        "also its DNS settings",
+    ),
+    "ReadTimeoutError": Advice(
+        "AWS's endpoint was reached, and does not answer in time: AWS, or what stands in between, is slow",
+        "invoke the doctor again in a minute; look at https://health.aws.amazon.com, and at a proxy if "
+        "HTTPS_PROXY names one",
+    ),
+    "ConnectionClosedError": Advice(
+        "the connection to AWS's endpoint was closed before there was an answer",
+        "invoke the doctor again; if it stays so, look for a proxy or a firewall in between",
+    ),
+    "ProxyConnectionError": Advice(
+        "the proxy that HTTPS_PROXY names does not connect to AWS's endpoint",
+        "mend the proxy, or remove HTTPS_PROXY from the function",
+    ),
     "SSLError": Advice(
         "AWS's certificate is not accepted. REQUESTS_CA_BUNDLE holds for AWS's SDK as well: a bundle "
         "with nothing but your own CA shuts out AWS",
-        "put the public authorities and your own CA into one file and name it in REQUESTS_CA_BUNDLE, "
-        "or name the public ones in AWS_CA_BUNDLE",
+        "remove REQUESTS_CA_BUNDLE from the function: the backend's own CA is given by the stack's "
+        "parameter BackendCaParameter",
     ),
     "ValueError": Advice(
         "the SDK cannot work with the address that it is given for the service",
@@ -77,3 +96,9 @@ def allow(permission: str) -> str:
         "hand, change it back (deploying the same template again does not); if nobody did, a permissions "
         "boundary or a service control policy forbids it"
     )
+
+
+def aws_failed(check: Check, error: AwsError, permission: str, where: str = "") -> Finding:
+    """AWS did not do what the check asked; `where` stands before the error. Throttled is a warning."""
+    judge = warning if error.kind is ErrorKind.THROTTLED else failed
+    return judge(check, f"{where}{error}", *advice(error, permission))

@@ -6,25 +6,27 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from handler.deadline import Deadline
-from handler.doctor.examination import Doctor, Orders
-from handler.doctor.findings import Diagnosis
-from handler.doctor.wiring import (
-    DoctorOutside,
-    DoctorSurroundings,
-    surroundings_without_settings,
-)
+from handler.doctor import examination
+from handler.doctor.dependencies import Dependencies
+from handler.doctor.findings import Findings
 from handler.settings import EventError, Settings, SettingsError
 from handler.telemetry import logger
-from handler.wiring import environment
+from handler.wiring import Environment, environment
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from handler.instances.guard import Policy
     from handler.instances.run import Limits
+
+
+class Region(NamedTuple):
+    """What there is of the settings where they are bad: clients need no more."""
+
+    region: str
 
 
 def examine(
@@ -47,41 +49,37 @@ def examine(
     Raises:
         EventError: the event holds what is not known.
     """
+    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
 
-    def left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
+    def subject(built: Environment, schedule: str | None) -> Dependencies:
+        return Dependencies(
+            *(built, context.function_name, schedule, deadline, _now, time.sleep, policy, limits),
+            local=os.environ.get("AWS_SAM_LOCAL") == "true",
+        )
 
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    doctor = Doctor(Deadline(left), clock, time.sleep)
     try:
         settings = Settings.read(os.environ, event)
     except EventError:
         raise
     except SettingsError as error:
-        schedule = _schedule_of(os.environ)
-        surroundings = _surroundings(context.function_name, os.environ)
-        return _told(doctor.examine_without_settings(str(error), surroundings, schedule))
-    outside = DoctorOutside(
-        environment(settings, os.environ), context.function_name, clock, left, time.monotonic
-    )
-    orders = Orders(
-        patient=f"spot-cleanup, agent {settings.agent_id} in {settings.region}",
-        policy=policy(settings),
-        limits=limits(settings),
-        token_parameter=settings.token_parameter(settings.agent_id),
-        token_given=settings.client_token is not None,
-        table=settings.idempotency_table,
-        schedule_name=settings.schedule_name,
-    )
-    return _told(doctor.examine(outside, orders))
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        known = None
+        if region:
+            built = Environment(cast("Settings", Region(region)))
+            known = subject(built, _schedule_of(os.environ))
+        return _told(Findings("spot-cleanup", examination.examine(known, str(error))))
+    about = f"spot-cleanup, {_agents(settings)} in {settings.region}"
+    known = subject(environment(settings, os.environ), settings.schedule_name)
+    return _told(Findings(about, examination.examine(known, None)))
 
 
-def _surroundings(function_name: str, variables: Mapping[str, str]) -> DoctorSurroundings | None:
-    """What can be examined under bad settings; nothing where there is not even a region."""
-    region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION")
-    return surroundings_without_settings(region, function_name) if region else None
+def _agents(settings: Settings) -> str:
+    ids = [one.agent_id for one in settings.acting]
+    return f"agent {ids[0]}" if len(ids) == 1 else f"{len(ids)} agents"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _schedule_of(variables: Mapping[str, str]) -> str | None:
@@ -90,6 +88,6 @@ def _schedule_of(variables: Mapping[str, str]) -> str | None:
     return name if name.count("/") == 1 else None
 
 
-def _told(diagnosis: Diagnosis) -> dict[str, object]:
-    logger.info("doctor", extra={"healthy": diagnosis.healthy, "failed": diagnosis.failures})
-    return diagnosis.as_returned()
+def _told(findings: Findings) -> dict[str, object]:
+    logger.info("doctor", extra={"healthy": findings.healthy, "failed": findings.failures})
+    return findings.as_returned()

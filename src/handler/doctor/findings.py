@@ -1,34 +1,23 @@
-"""What the doctor finds, and the judgements that need nothing but numbers and times."""
+"""What the doctor finds: one finding a check, with the cause and the cure of what is wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+AGENTS_SHOWN = 3
 
-class Check(StrEnum):
-    """What is examined, in the order in which it is told."""
 
-    SETTINGS = "settings"
-    TOKEN = "token"  # noqa: S105 - a check's name
-    BACKEND = "backend_reachable"
-    TLS = "tls"
-    TOKEN_ACCEPTED = "token_accepted"  # noqa: S105 - a check's name
-    CLIENT_ACTIVE = "client_active"
-    AGENT_KNOWN = "agent_known"
-    LIST = "list_shape"
-    AUTO_TERMINATE_BACKEND = "auto_terminate_backend"
-    AUTO_TERMINATE_FUNCTION = "auto_terminate_function"
-    DRY_RUN = "dry_run"
-    CLOCK = "clock_skew"
-    EC2_DESCRIBE = "ec2_describe"
-    EC2_TERMINATE = "ec2_terminate"
-    SPOT = "ec2_spot_requests"
-    MARKED = "marked_instances"
-    TABLE = "idempotency_table"
-    SCHEDULE = "schedule"
-    LAST_RUN = "last_run"
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is examined: its name in the answer, and the question that it answers."""
+
+    name: str
+    question: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Status(StrEnum):
@@ -56,7 +45,7 @@ class Finding:
     def as_returned(self) -> dict[str, str]:
         """For the doctor's answer: every key, empty ones too."""
         return {
-            "check": self.check.value,
+            "check": self.check.name,
             "status": self.status.value,
             "found": self.found,
             "cause": self.cause,
@@ -84,16 +73,48 @@ def skipped(check: Check, why: str, cure: str = "") -> Finding:
     return Finding(check, Status.SKIPPED, why, "", cure)
 
 
-def depends(check: Check, *on: Check) -> Finding:
-    """Not examined, since it depends on checks that did not hold."""
-    return skipped(check, f"it depends on {' and '.join(on)}")
+def depends(check: Check, on: Check) -> Finding:
+    """Not examined, since it depends on a check that did not hold."""
+    return skipped(check, f"it depends on {on}")
+
+
+def grouped(by_agent: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """The agents' findings, check by check; those that are alike are one: `3 agents (a, b, c): ...`.
+
+    Args:
+        by_agent: agent id → its findings; every agent's are of the same checks in the same order.
+    """
+    if len(by_agent) == 1:
+        return [finding for findings in by_agent.values() for finding in findings]
+    told = []
+    for of_one_check in zip(*by_agent.values(), strict=True):
+        alike: dict[Finding, list[str]] = {}
+        for agent_id, finding in zip(by_agent, of_one_check, strict=True):
+            alike.setdefault(finding, []).append(agent_id)
+        told += [
+            replace(finding, found=f"{_agents(ids)}: {finding.found}")
+            for finding, ids in alike.items()
+        ]
+    return told
+
+
+def _agents(ids: Sequence[str]) -> str:
+    if len(ids) == 1:
+        return f"agent {ids[0]}"
+    more = ", ..." if len(ids) > AGENTS_SHOWN else ""
+    return f"{len(ids)} agents ({', '.join(ids[:AGENTS_SHOWN])}{more})"
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """All findings on one function."""
+class Findings:
+    """All findings on one function.
 
-    patient: str
+    Args:
+        subject: what was examined, for people.
+        findings: in the order in which they are told.
+    """
+
+    subject: str
     findings: tuple[Finding, ...]
 
     @property
@@ -119,9 +140,9 @@ class Diagnosis:
         verdict = "healthy" if self.healthy else f"NOT healthy: {', '.join(self.failures)}"
         warned = self._with(Status.WARNING)
         see = f"; see also {', '.join(warned)}" if warned else ""
-        lines = [f"{self.patient}: {verdict}{see}"]
+        lines = [f"{self.subject}: {verdict}{see}"]
         for one in self.findings:
-            lines.append(f"{one.status.value:<8} {one.check.value:<24} {one.found}")
+            lines.append(f"{one.status.value:<8} {one.check.name:<24} {one.found}")
             lines += [
                 f"{'':<9}{what}: {text}"
                 for what, text in (("cause", one.cause), ("cure", one.cure))
@@ -130,36 +151,10 @@ class Diagnosis:
         return "\n".join(lines)
 
     def _with(self, status: Status) -> tuple[str, ...]:
-        return tuple(one.check.value for one in self.findings if one.status is status)
+        """Each check once, in order."""
+        return tuple(dict.fromkeys(one.check.name for one in self.findings if one.status is status))
 
 
-SKEW_TO_WARN = 5.0
-"""Seconds: more than a slow network, or a date in whole seconds, explains."""
-SKEW_TO_FAIL = 60.0
-"""Seconds: the interval of runs; reported times are then visibly wrong."""
-
-
-def least_skew(stated: datetime, sent: datetime, received: datetime) -> float:
-    """Seconds by which another clock is ahead of ours at least; negative where it is behind.
-
-    The date of an HTTP answer was made at some moment between the request and the answer, and is
-    cut to the second. What that alone explains is no skew.
-    """
-    ahead = (stated - received).total_seconds()
-    behind = (stated + timedelta(seconds=1) - sent).total_seconds()
-    return ahead if ahead > 0 else min(behind, 0.0)
-
-
-def judge_skew(skew: float) -> Finding:
-    """What the skew of the backend's clock means."""
-    found = f"the backend's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
-    if abs(skew) <= SKEW_TO_WARN:
-        return ok(Check.CLOCK, "the clocks agree" if abs(skew) < 1 else found)
-    judge = failed if abs(skew) > SKEW_TO_FAIL else warning
-    return judge(
-        Check.CLOCK,
-        found,
-        "in Lambda AWS keeps our clock: the backend's host does not keep its own",
-        "switch on time synchronisation (chrony, ntpd) on the backend's host and its database; "
-        "until then waits and reported times are off by as much",
-    )
+def first_failed(findings: Iterable[Finding]) -> Check | None:
+    """The first check that failed."""
+    return next((one.check for one in findings if one.status is Status.FAILED), None)

@@ -7,82 +7,114 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handler.aws.errors import AwsError
+from handler.aws.look_ups import LookUps
+from handler.doctor.backend import LIST, SWITCH
+from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
-from handler.instances.decide import Decided, Judge
-from handler.instances.guard import Action, Decision, fuse_blown
-from handler.instances.model import Listing, Marked
-from handler.instances.outcome import Outcome
-from handler.instances.run import Limits
+from handler.instances.decide import Judge
+from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
+from handler.instances.outcome import Denied, Ended, Left, Outcome
+from handler.instances.ownership import LOGICAL_ID_TAG, Agents, candidates
+from handler.instances.run import Limits, count_fleet
 
+MARKED = Check("marked_instances", "What would a run make of each instance that is listed now?")
 REASONS_SHOWN = 5
-_WOULD = {
-    Action.TERMINATE: "would be terminated",
-    Action.SHRINK: "would be terminated through their Auto Scaling group",
-    Action.REPORT: "have ended and would be reported",
-    Action.PROVE: "are not known to EC2 and would be looked up in CloudTrail",
-}
-_HELD_BACK = frozenset({Outcome.REFUSED, Outcome.IGNORED})
 NOTHING = (
     "nothing is listed. An instance is listed once terminate_wait_seconds have passed since it became "
     "a zombie, and not for five minutes after each report on it"
+)
+HELD_BACK = (
+    "if an instance is really to go, mend what the reason names: its tags, the settings, or "
+    "the backend's row; else correct the backend, which lists it"
+)
+TAG_IT = (
+    "if one of them is ours and is to go, tag it: aws ec2 create-tags --resources INSTANCE_ID --tags "
+    "Key=ManagedBy,Value=SpotOptimizer Key=LogicalAgentId,Value=ITS_LOGICAL_ID (docs/runbook.md, "
+    f"InstancesUntaggedAlarm); one whose {LOGICAL_ID_TAG} no agent of AGENT_ID has, needs "
+    "AGENT_ID=AGENT=THAT_LOGICAL_ID"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What would become of the list."""
+    """What a run would decide about each listed machine."""
 
-    decided: Decided
-    fleet: int | AwsError | None
-    """Live instances that the fuse counts by; None where it is not set."""
-
-
-def foresee(judge: Judge, marked: Sequence[Marked], limits: Limits) -> Foreseen:
-    """Decide about every entry as a run would."""
-    fleet: int | AwsError | None = None
-    if limits.max_fleet_percent < 100:
-        tags = judge.policy.required_tags
-        fleet = judge.patiently(lambda: judge.machines().fleet_size(tags))
-    return Foreseen(judge.decide(marked), fleet)
+    decisions: Sequence[Decision]
+    unreadable: AwsError | None = None
 
 
-def judge_marked(listing: Listing, foreseen: Foreseen, limits: Limits) -> Finding:
-    """What a person at night wants to know: what of the list would not be terminated, and why."""
-    if not listing.marked:
-        if not listing.auto_terminate_enabled:
-            return depends(Check.MARKED, Check.AUTO_TERMINATE_BACKEND)
-        return ok(Check.MARKED, NOTHING)
-    wanted = sum(d.action in {Action.TERMINATE, Action.SHRINK} for d in foreseen.decided.decisions)
+@examines(MARKED, needs=(DESCRIBE,))
+def examine(it: Dependencies) -> list[Finding]:
+    """Decide about every machine as a run for all agents would."""
+    lists = [found for one in it.settings.acting if (found := it.listings.get(one.agent_id))]
+    if not lists:
+        return [depends(MARKED, LIST)]
+    listed = candidates([(one.enabled, one.marked) for one in lists])
+    if not listed:
+        off = not any(one.enabled for one in lists)
+        return [depends(MARKED, SWITCH) if off else ok(MARKED, NOTHING)]
+    machines, limits, policy = (
+        it.environment.machines,
+        it.limits(it.settings),
+        it.policy(it.settings),
+    )
+    errors: list[AwsError] = []
+    judge = Judge(
+        lambda: machines,
+        Agents(it.settings.agents),
+        policy,
+        LookUps(it.deadline, lambda _, error: errors.append(error)),
+        it.clock,
+        it.sleep,
+        listed={one.instance_id for one in listed},
+    )
+    decisions = judge.judge(listed)
+    counted = limits.max_fleet_percent < 100
+    fleet = it.look(lambda: count_fleet(machines, policy)) if counted else None
+    return [judge_decided(Foreseen(decisions, errors[0] if errors else None), fleet, limits)]
+
+
+def judge_decided(foreseen: Foreseen, fleet: int | AwsError | None, limits: Limits) -> Finding:
+    """Tell it, with the cause and the cure of what is held back.
+
+    Args:
+        foreseen: one decision for each machine.
+        fleet: live instances that the fuse counts by; None where it is not set.
+        limits: the cap and the fuse.
+    """
+    decisions = foreseen.decisions
+    wanted = sum(isinstance(one, ToTerminate) for one in decisions)
     now = min(wanted, limits.max_terminations_per_run)
-    found = f"of {len(listing.marked)} listed, {_told(foreseen.decided.decisions)}"
+    found = f"of {len(decisions)} listed, {_told(decisions)}"
     if now < wanted:
         found += f"; {wanted - now} of them only by later runs (MAX_TERMINATIONS_PER_RUN)"
-    if (blown := _fuse(now, foreseen.fleet, limits)) is not None:
+    if (blown := _fuse(now, fleet, limits)) is not None:
         return failed(
-            Check.MARKED,
+            MARKED,
             f"{found}; but {blown}",
             "the fuse MAX_FLEET_PERCENT has blown: runs terminate nothing",
             "ask whoever runs the backend whether so many are really meant; if they are, raise the "
             "stack's parameter MaxFleetPercent until they are gone",
         )
-    if foreseen.decided.unreadable is not None:
+    if foreseen.unreadable is not None:
         return warning(
-            Check.MARKED,
-            f"{found}; the rest could not be looked at: {foreseen.decided.unreadable}",
+            MARKED,
+            f"{found}; the rest could not be looked at: {foreseen.unreadable}",
             "EC2 did not show all of them",
             "invoke the doctor again; runs leave these to the next run",
         )
-    if any(
-        d.action is Action.SETTLE and d.outcome in _HELD_BACK for d in foreseen.decided.decisions
-    ):
-        return warning(
-            Check.MARKED,
-            found,
-            "the guards hold these back, and every run will",
-            "if an instance is really to go, mend what the reason names: its tags, the settings, or "
-            "the backend's row; else correct the backend, which lists it",
-        )
-    return ok(Check.MARKED, found)
+    if any(isinstance(one, Left) and one.untagged for one in decisions):
+        why = "these live, and nobody may end them: they bear no tag that says whose they are"
+        return warning(MARKED, found, why, TAG_IT)
+    if any(isinstance(one, Denied) or _ignored(one) for one in decisions):
+        why = "the guards hold these back, and every run will"
+        return warning(MARKED, found, why, HELD_BACK)
+    return ok(MARKED, found)
+
+
+def _ignored(decision: Decision) -> bool:
+    return isinstance(decision, Left) and decision.outcome is Outcome.IGNORED
 
 
 def _told(decisions: Sequence[Decision]) -> str:
@@ -99,9 +131,15 @@ def _told(decisions: Sequence[Decision]) -> str:
 
 
 def _group(decision: Decision) -> str:
-    if decision.action is Action.SETTLE:
-        return f"would be {decision.outcome.key}: {decision.why}"
-    return _WOULD[decision.action]
+    if isinstance(decision, ToTerminate):
+        if decision.through_group:
+            return "would be terminated through their Auto Scaling group"
+        return "would be terminated"
+    if isinstance(decision, ToProve):
+        return "are not known to EC2 and would be looked up in CloudTrail"
+    if isinstance(decision, Ended):
+        return "have ended and would be reported"
+    return f"would be {decision.outcome.key}: {decision.why}"
 
 
 def _fuse(wanted: int, fleet: int | AwsError | None, limits: Limits) -> str | None:

@@ -1,118 +1,204 @@
-"""Deletes what was decided, one call an item, and finds out what became of calls without an answer."""
+"""Deletes what was decided, one call an item, and finds out what became of calls without an answer.
+
+Images come first, each without its snapshots (`DeleteAssociatedSnapshots` is one switch for all of
+them); then the snapshots, those of the images among them, each on its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from threading import Lock
+from typing import Any
 
+from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import OUT_OF_TIME, Patience
-from handler.images.cleanup import Done, Failure, Fate
-from handler.images.model import Estate, Removed
-from handler.images.verdict import Kind, Verdict
+from handler.aws.retry import OUT_OF_TIME, Retry
+from handler.deadline import side_by_side
+from handler.images.ec2 import Ec2Inventory
+from handler.images.model import Kind, Verdict
 
+AT_ONCE = 4
+"""Deletions under way side by side."""
 FREE_CALLS = 50
-"""Calls without a pause: half of EC2's bucket for DeregisterImage and for DeleteSnapshot, since
-others in the account drink from it too (EC2 API throttling: 100, refilled by 5 a second)."""
+"""Calls without a pause: half of EC2's bucket for DeregisterImage and of that for DeleteSnapshot, since
+others in the account drink from them too (EC2 API throttling: 100 each, refilled by 5 a second)."""
 PAUSE = 0.25
 """Seconds between the calls after those: 4 a second stay under the refill."""
-UNANSWERED = frozenset({ErrorKind.NO_ANSWER, ErrorKind.FAULTY})
+
+
+class DeletionStatus(Enum):
+    """How the attempt to delete one item ended."""
+
+    DELETED = "deleted"
+    PLANNED = "planned"
+    FAILED = "failed"
+    IN_USE = "in_use"
+    GONE = "gone"
+    DEFERRED = "deferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One attempt's end.
+
+    Attributes:
+        verdict: on what.
+        status: how it ended.
+        why: for people.
+        code: AWS's error code, where there is one.
+        request_id: EC2's.
+        part_of: the image that the snapshot was part of when the run began.
+    """
+
+    verdict: Verdict
+    status: DeletionStatus
+    why: str = ""
+    code: str | None = None
+    request_id: str | None = None
+    part_of: str | None = None
 
 
 @dataclass(slots=True)
-class Removing:
+class Deleting:
     """The deleting part of one run.
 
     Args:
-        estate: EC2.
-        patience: makes a call again where that helps.
+        ec2: makes each call once.
+        retry: makes a call again where that helps.
+        inventory: looks at items again.
         dry_run: EC2 is asked whether it would, and nothing more.
-        done: called at once with each item that EC2 has deleted: known even if the run is killed.
+        ended: called at once with each end: known even if the run is killed.
     """
 
-    estate: Estate
-    patience: Patience
+    ec2: Any
+    retry: Retry
+    inventory: Ec2Inventory
     dry_run: bool
-    done: Callable[[Done], None]
-    _made: int = field(default=0, init=False)
+    ended: Callable[[Deletion], None]
+    _made: Counter[Kind] = field(default_factory=Counter, init=False)
+    _turns: Mapping[Kind, Lock] = field(
+        default_factory=lambda: {kind: Lock() for kind in Kind}, init=False
+    )
 
-    def remove(self, verdicts: Sequence[Verdict]) -> list[Done]:
-        """Delete these, in their order; every one of them ends in exactly one `Done`."""
-        ended: list[Done] = []
+    def delete(self, chosen: Sequence[Verdict], parts: Sequence[Verdict]) -> list[Deletion]:
+        """Delete these; every one of `chosen` ends in exactly one `Deletion`.
+
+        Args:
+            chosen: images and free-standing snapshots, in their order.
+            parts: snapshots that stand free once the images are gone. One that an image still holds
+                since it could not be deregistered is not tried, and has no end; so it is in a dry run.
+        """
+        images = [one for one in chosen if one.kind is Kind.IMAGE]
+        owner = {part: one.item_id for one in images for part in one.parts}
+        ends = self._all(images, owner)
+        held = {part for one in ends if one.status not in _OVER for part in one.verdict.parts}
+        free = [one for one in chosen if one.kind is Kind.SNAPSHOT]
+        free += [one for one in parts if one.item_id not in held]
+        return ends + self._all(free, owner)
+
+    def _all(self, verdicts: Sequence[Verdict], owner: Mapping[str, str]) -> list[Deletion]:
+        ends: list[Deletion] = []
         doubtful: list[tuple[Verdict, AwsError]] = []
-        for verdict in verdicts:
-            answer, doubt = self._ask(verdict)
-            if doubt is not None and not isinstance(answer, Removed):
+        for verdict, (answer, doubt) in side_by_side(
+            self._ask, verdicts, at_once=AT_ONCE, left=self.retry.deadline.to_report
+        ):
+            if doubt is not None and isinstance(answer, AwsError):
                 doubtful.append((verdict, doubt))
             else:
-                ended.append(self._told(_read(verdict, answer, dry_run=self.dry_run)))
-        return ended + self._look_again(doubtful)
+                ends.append(self._told(_read(verdict, answer, self.dry_run), owner))
+        return ends + self._look_again(doubtful, owner)
 
-    def _ask(self, verdict: Verdict) -> tuple[Removed | AwsError, AwsError | None]:
-        """The answer, and the last try without one: what it asked for may have happened."""
+    def _ask(self, verdict: Verdict) -> tuple[str | AwsError, AwsError | None]:
+        """EC2's request id or error, and the last try without an answer: it may have happened."""
         doubt: AwsError | None = None
+        tries = 0
 
-        def once() -> Removed | AwsError:
-            nonlocal doubt
+        def once() -> str | AwsError:
+            nonlocal doubt, tries
+            tries += 1
+            if tries > 1 and (changed := self._changed(verdict)) is not None:
+                return changed
             before, doubt = doubt, OUT_OF_TIME  # until there is an answer, it may be late
-            if verdict.kind is Kind.IMAGE:
-                answer = self.estate.deregister(
-                    verdict.item_id, with_snapshots=bool(verdict.snapshots), dry_run=self.dry_run
-                )
-            else:
-                answer = self.estate.delete_snapshot(verdict.item_id, dry_run=self.dry_run)
-            unanswered = isinstance(answer, AwsError) and answer.kind in UNANSWERED
+            answer = self._once(verdict)
+            unanswered = isinstance(answer, AwsError) and answer.kind in _UNANSWERED
             doubt = answer if unanswered and isinstance(answer, AwsError) else before
             return answer
 
-        if self._made >= FREE_CALLS and self.patience.deadline.to_act() > 0:
-            self.patience.sleep(PAUSE)
-        self._made += 1
-        return self.patience(once), doubt
+        with self._turns[verdict.kind]:
+            self._made[verdict.kind] += 1
+            if self._made[verdict.kind] > FREE_CALLS and self.retry.deadline.to_act() > 0:
+                self.retry.sleep(PAUSE)
+        return self.retry(once), doubt
 
-    def _look_again(self, doubtful: Sequence[tuple[Verdict, AwsError]]) -> list[Done]:
+    def _once(self, verdict: Verdict) -> str | AwsError:
+        """DeregisterImage, its snapshots left alone, or DeleteSnapshot."""
+        try:
+            if verdict.kind is Kind.IMAGE:
+                answer = self.ec2.deregister_image(ImageId=verdict.item_id, DryRun=self.dry_run)
+            else:
+                answer = self.ec2.delete_snapshot(SnapshotId=verdict.item_id, DryRun=self.dry_run)
+        except error_codes.SDK_ERRORS as raised:
+            error = error_codes.read(raised)
+            if error.code == error_codes.DRY_RUN_ALLOWED:
+                return error.request_id or ""
+            return error
+        # EC2 says no more than this of a deleted snapshot, but it always says it.
+        request_id: str | None = answer["ResponseMetadata"].get("RequestId")
+        return error_codes.NOT_AWS if request_id is None else request_id
+
+    def _changed(self, verdict: Verdict) -> AwsError | None:
+        """Why it may not be asked for again: what has waited is looked at anew."""
+        tags = self.inventory.tags_of(verdict.kind, verdict.item_id)
+        if tags is None:
+            return AwsError("Gone", "it is not there any more", ErrorKind.MISSING)
+        if isinstance(tags, AwsError) or tags == verdict.tags:
+            return tags if isinstance(tags, AwsError) else None
+        why = "its tags were changed meanwhile: a later run decides anew"
+        return AwsError("Changed", why, ErrorKind.THROTTLED)
+
+    def _look_again(
+        self, doubtful: Sequence[tuple[Verdict, AwsError]], owner: Mapping[str, str]
+    ) -> list[Deletion]:
         """What is no longer there was deleted by the call whose answer was lost."""
         if not doubtful:
             return []
-        images = {one.item_id for one, _ in doubtful if one.kind is Kind.IMAGE}
-        snapshots = {one.item_id for one, _ in doubtful if one.kind is Kind.SNAPSHOT}
-        snapshots |= {part for one, _ in doubtful for part in one.snapshots}
-        present = self.estate.present(images, snapshots)
-        ended: list[Done] = []
+        ids = {kind: [one.item_id for one, _ in doubtful if one.kind is kind] for kind in Kind}
+        present = self.inventory.present(ids[Kind.IMAGE], ids[Kind.SNAPSHOT])
+        ends: list[Deletion] = []
         for verdict, error in doubtful:
             if self.dry_run or isinstance(present, AwsError) or verdict.item_id in present:
-                ended.append(self._told(Done(verdict, Fate.FAILED, str(error))))
-                continue
-            parts = tuple(one for one in verdict.snapshots if one not in present)
-            why = "it is gone, though EC2 did not answer"
-            ended.append(self._told(Done(verdict, Fate.DELETED, why, parts)))
-        return ended
+                end = Deletion(verdict, DeletionStatus.FAILED, str(error), error.code)
+            else:
+                why = "it is gone, though EC2 did not answer"
+                end = Deletion(verdict, DeletionStatus.DELETED, why)
+            ends.append(self._told(end, owner))
+        return ends
 
-    def _told(self, done: Done) -> Done:
-        self.done(done)
-        return done
+    def _told(self, end: Deletion, owner: Mapping[str, str]) -> Deletion:
+        end = replace(end, part_of=owner.get(end.verdict.item_id))
+        self.ended(end)
+        return end
 
 
-def _read(verdict: Verdict, answer: Removed | AwsError, *, dry_run: bool) -> Done:
-    if isinstance(answer, Removed):
-        if dry_run:
-            return Done(verdict, Fate.PLANNED, verdict.why)
-        return _removed(verdict, answer)
-    if answer is OUT_OF_TIME or answer.kind is ErrorKind.THROTTLED:
-        return Done(verdict, Fate.DEFERRED, str(answer))
-    if answer.kind is ErrorKind.IN_USE:
-        return Done(verdict, Fate.IN_USE, str(answer))
+def _read(verdict: Verdict, answer: str | AwsError, dry_run: bool) -> Deletion:  # noqa: FBT001 - one of three
+    if not isinstance(answer, AwsError):
+        status = DeletionStatus.PLANNED if dry_run else DeletionStatus.DELETED
+        return Deletion(verdict, status, verdict.why, request_id=answer)
+    if dry_run and answer.kind is ErrorKind.IN_USE:  # by the image, which would be gone
+        return Deletion(verdict, DeletionStatus.PLANNED, verdict.why)
     if answer.kind is ErrorKind.MISSING:
-        return Done(verdict, Fate.GONE, "somebody else deleted it meanwhile")
-    return Done(verdict, Fate.FAILED, str(answer), request_id=answer.request_id)
+        return Deletion(verdict, DeletionStatus.GONE, "somebody else deleted it meanwhile")
+    status = _STATUS.get(answer.kind, DeletionStatus.FAILED)
+    return Deletion(verdict, status, str(answer), answer.code, answer.request_id)
 
 
-def _removed(verdict: Verdict, answer: Removed) -> Done:
-    """Read EC2's code for each snapshot; `skipped` is one that another image uses: it stays."""
-    deleted = tuple(one for one, code in answer.snapshots.items() if code == "success")
-    failures = tuple(
-        Failure(one, f"DeleteAssociatedSnapshots: {code}")
-        for one, code in answer.snapshots.items()
-        if code not in {"success", "skipped"}
-    )
-    return Done(verdict, Fate.DELETED, verdict.why, deleted, failures, answer.request_id)
+_OVER = frozenset({DeletionStatus.DELETED, DeletionStatus.GONE, DeletionStatus.PLANNED})
+"""The image no longer holds its snapshots, or would not."""
+_UNANSWERED = frozenset({ErrorKind.NO_ANSWER, ErrorKind.FAULTY})
+_STATUS = {
+    ErrorKind.THROTTLED: DeletionStatus.DEFERRED,
+    ErrorKind.IN_USE: DeletionStatus.IN_USE,
+}

@@ -1,20 +1,16 @@
-"""EC2's images and snapshots, over boto3."""
+"""EC2's images and snapshots, read over boto3."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import read_all
-from handler.aws.retry import Patience
-from handler.images.model import Image, Removed, Snapshot
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from handler.aws.lists import managed_too, read_all
+from handler.images.model import Image, Kind, Snapshot
+from handler.images.references import ids_in
 
 PAGE = 1000
 """Items of one page (EC2 API, MaxResults)."""
@@ -31,23 +27,24 @@ GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Ec2Estate:
-    """The port `Estate`: one item a call when deleting, 1,000 a call when looking.
+class Ec2Inventory:
+    """The account's own images, snapshots and volumes in the function's region.
 
     Args:
-        ec2: the client for the function's own region; it makes each call once.
-        patience: makes the calls of a look-up again, page by page.
+        ec2: the client.
+        time_left: seconds in which EC2 may still be asked.
     """
 
-    ec2: EC2Client
-    patience: Patience
+    ec2: Any
+    time_left: Callable[[], float]
 
     def images(self) -> tuple[Image, ...] | AwsError:
-        """DescribeImages of the account's own; deprecated ones are shown to their owner anyway."""
+        """Every image, disabled ones too: each holds its snapshots. Deprecated ones are shown anyway."""
         found = read_all(
-            self.patience,
-            self.ec2.describe_images,
+            self.ec2,
+            "describe_images",
             "Images",
+            self.time_left,
             Owners=["self"],
             IncludeDisabled=True,
             MaxResults=PAGE,
@@ -55,89 +52,76 @@ class Ec2Estate:
         return found if isinstance(found, AwsError) else tuple(_image(raw) for raw in found)
 
     def snapshots(self) -> tuple[Snapshot, ...] | AwsError:
-        """DescribeSnapshots of the account's own."""
+        """Every snapshot."""
         found = read_all(
-            self.patience,
-            self.ec2.describe_snapshots,
+            self.ec2,
+            "describe_snapshots",
             "Snapshots",
+            self.time_left,
             OwnerIds=["self"],
             MaxResults=PAGE,
         )
         return found if isinstance(found, AwsError) else tuple(_snapshot(raw) for raw in found)
 
     def volumes(self) -> frozenset[str] | AwsError:
-        """DescribeVolumes."""
+        """Every volume's id."""
         found = read_all(
-            self.patience, self.ec2.describe_volumes, "Volumes", MaxResults=VOLUMES_PAGE
+            self.ec2,
+            "describe_volumes",
+            "Volumes",
+            self.time_left,
+            MaxResults=VOLUMES_PAGE,
+            **managed_too(self.ec2, "describe_volumes"),
         )
         if isinstance(found, AwsError):
             return found
         return frozenset(raw["VolumeId"] for raw in found)
 
     def locked(self) -> frozenset[str] | AwsError:
-        """DescribeLockedSnapshots; where there is none there are no locks, and EC2 keeps them anyhow."""
+        """The snapshots locked against deletion; where EC2 has no such call it has no locks."""
         found = read_all(
-            self.patience, self.ec2.describe_locked_snapshots, "Snapshots", MaxResults=VOLUMES_PAGE
+            self.ec2,
+            "describe_locked_snapshots",
+            "Snapshots",
+            self.time_left,
+            MaxResults=VOLUMES_PAGE,
         )
         if isinstance(found, AwsError):
             return frozenset() if found.kind is ErrorKind.NO_SUCH_CALL else found
         return frozenset(raw["SnapshotId"] for raw in found if raw.get("LockState") != "expired")
 
+    def tags_of(self, kind: Kind, item_id: str) -> Mapping[str, str] | AwsError | None:
+        """One item's tags as they are now; None when it is gone."""
+        if kind is Kind.IMAGE:
+            filters = [{"Name": "image-id", "Values": [item_id]}]
+            found = read_all(self.ec2, "describe_images", "Images", self.time_left, Filters=filters)
+        else:
+            filters = [{"Name": "snapshot-id", "Values": [item_id]}]
+            found = read_all(
+                self.ec2, "describe_snapshots", "Snapshots", self.time_left, Filters=filters
+            )
+        if isinstance(found, AwsError):
+            return found
+        return _tags(found[0]) if found else None
+
     def present(
         self, images: Collection[str], snapshots: Collection[str]
     ) -> frozenset[str] | AwsError:
-        """By filter, so that unknown ids are just absent."""
+        """Which of these ids are still there; by filter, so that unknown ids are just absent."""
         there: set[str] = set()
-        for call, key, name, attribute, ids in (
-            (self.ec2.describe_images, "Images", "image-id", "ImageId", sorted(images)),
-            (
-                self.ec2.describe_snapshots,
-                "Snapshots",
-                "snapshot-id",
-                "SnapshotId",
-                sorted(snapshots),
-            ),
+        for operation, key, name, attribute, ids in (
+            ("describe_images", "Images", "image-id", "ImageId", sorted(images)),
+            ("describe_snapshots", "Snapshots", "snapshot-id", "SnapshotId", sorted(snapshots)),
         ):
             scope = {"IncludeDisabled": True} if key == "Images" else {}
             for start in range(0, len(ids), FILTER_VALUES):
-                chunk = ids[start : start + FILTER_VALUES]
-                filters = [{"Name": name, "Values": chunk}]
-                found = read_all(self.patience, call, key, Filters=filters, **scope)
+                filters = [{"Name": name, "Values": ids[start : start + FILTER_VALUES]}]
+                found = read_all(self.ec2, operation, key, self.time_left, Filters=filters, **scope)
                 if isinstance(found, AwsError):
                     return found
                 # A deregistered image is shown for a short while (EC2 API, DescribeImages).
                 there |= {raw[attribute] for raw in found if raw.get("State") != "deregistered"}
         return frozenset(there)
-
-    def deregister(
-        self, image_id: str, *, with_snapshots: bool, dry_run: bool
-    ) -> Removed | AwsError:
-        """DeregisterImage, once."""
-        try:
-            answer = self.ec2.deregister_image(
-                ImageId=image_id, DeleteAssociatedSnapshots=with_snapshots, DryRun=dry_run
-            )
-        except error_codes.SDK_ERRORS as error:
-            return _unless_dry_run(error_codes.read(error))
-        results = answer.get("DeleteSnapshotResults") or []
-        return Removed(
-            {one["SnapshotId"]: one.get("ReturnCode", "unknown") for one in results},
-            answer["ResponseMetadata"].get("RequestId"),
-        )
-
-    def delete_snapshot(self, snapshot_id: str, *, dry_run: bool) -> Removed | AwsError:
-        """DeleteSnapshot, once."""
-        try:
-            answer = self.ec2.delete_snapshot(SnapshotId=snapshot_id, DryRun=dry_run)
-        except error_codes.SDK_ERRORS as error:
-            return _unless_dry_run(error_codes.read(error))
-        return Removed({}, answer["ResponseMetadata"].get("RequestId"))
-
-
-def _unless_dry_run(error: AwsError) -> Removed | AwsError:
-    if error.code == error_codes.DRY_RUN_ALLOWED:
-        return Removed({}, error.request_id)
-    return error
 
 
 def _image(raw: Mapping[str, Any]) -> Image:
@@ -156,6 +140,7 @@ def _image(raw: Mapping[str, Any]) -> Image:
             for one in raw.get("BlockDeviceMappings") or []
             if one.get("Ebs", {}).get("SnapshotId")
         ),
+        source=raw.get("SourceImageId"),
     )
 
 
@@ -168,7 +153,10 @@ def _snapshot(raw: Mapping[str, Any]) -> Snapshot:
         state=raw.get("State", "unknown"),
         volume_id=raw.get("VolumeId") or "",
         gigabytes=size / GIB if size else float(raw.get("VolumeSize") or 0),
-        archived=raw.get("StorageTier") == "archive",
+        # While it is restored for a time its tier is `standard`, and it goes back by itself
+        # (https://docs.aws.amazon.com/ebs/latest/userguide/restore-archived-snapshot.html).
+        archived=raw.get("StorageTier") == "archive" or "RestoreExpiryTime" in raw,
+        named=frozenset(ids_in(raw.get("Description", ""))),
     )
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-
-from aws_lambda_powertools.metrics import MetricUnit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from handler.aws.errors import AwsError
-from handler.images.cleanup import CleanupReport, Done, Fate
-from handler.images.summary import PlanEntry, Tidied
-from handler.images.verdict import Reason, Verdict
-from handler.images.wire import as_wire
-from handler.instances.ports import BackendError
-from handler.telemetry import CloudWatchJournal, logger
+from handler.backend.errors import BackendError
+from handler.images.delete import Deletion, DeletionStatus
+from handler.images.model import Reason, Verdict
+from handler.images.summary import Summary
+from handler.telemetry import logger
 
 SHOWN = 100
 """Ids in one line."""
+LONGEST_ITEM = 100_000
+"""Characters of an item of the table that are logged: a line of CloudWatch Logs holds 256 KB."""
+COUNT, GIGABYTES, NO_UNIT = "Count", "Gigabytes", "None"
+Metric: TypeAlias = tuple[str, str, float]
+"""Name, unit, value."""
 _TOLD = frozenset(
     {
         Reason.PROTECTED,
         Reason.MANAGED,
         Reason.PUBLIC,
+        Reason.SHARED,
         Reason.IN_USE,
         Reason.ARCHIVED,
         Reason.COPIED,
@@ -32,7 +37,7 @@ _TOLD = frozenset(
 )
 """Reasons of items that somebody may wonder about; the young and the latest are just counted."""
 _FAMILIES = (
-    ("HousekeepingKeptInUse", (Reason.IN_USE, Reason.LAUNCHED, Reason.PUBLIC)),
+    ("HousekeepingKeptInUse", (Reason.IN_USE, Reason.LAUNCHED, Reason.PUBLIC, Reason.SHARED)),
     (
         "HousekeepingKeptProtected",
         (Reason.PROTECTED, Reason.MANAGED, Reason.LOCKED, Reason.ARCHIVED),
@@ -43,29 +48,49 @@ _FAMILIES = (
 """A custom metric costs by the hour: reasons are sent in families, and logged one by one."""
 
 
-class HousekeepingCloudWatchJournal(CloudWatchJournal):
-    """The port `HousekeepingJournal`: JSON lines, and metrics in CloudWatch's embedded format."""
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """JSON lines, and metrics in CloudWatch's embedded format.
 
-    def ended(self, done: Done) -> None:
+    Args:
+        send: sends metrics.
+    """
+
+    send: Callable[[Sequence[Metric]], None]
+
+    def ended(self, end: Deletion) -> None:
         """One line per attempt: what happened to an image or snapshot is found by its id."""
-        say = logger.warning if done.fate is Fate.FAILED or done.failures else logger.info
-        say(
-            f"{done.verdict.kind} {done.fate.value}",
-            extra={
-                "resource_id": done.verdict.item_id,
-                "outcome": done.fate.value,
-                "why": done.why,
-                "snapshots_deleted": list(done.snapshots),
-                "snapshots_failed": [f"{one.item_id}: {one.error}" for one in done.failures],
-                "ec2_request_id": done.request_id,
-            },
-        )
+        say = logger.warning if end.status is DeletionStatus.FAILED else logger.info
+        fields = {
+            "resource_id": end.verdict.item_id,
+            "outcome": end.status.value,
+            "why": end.why,
+            "error_code": end.code,
+            "part_of": end.part_of,
+            "ec2_request_id": end.request_id,
+        }
+        shown = {key: value for key, value in fields.items() if value is not None}
+        say(f"{end.verdict.kind} {end.status.value}", extra=shown)
 
     def look_up_failed(self, what: str, error: AwsError) -> None:
         """Nothing is deleted on the strength of an answer that was not had."""
         logger.warning(
             "look-up failed: what it could have spoken for stays",
             extra={"look_up": what, "error_code": error.code, "error": str(error)},
+        )
+
+    def not_accepted(self, error: BackendError) -> None:
+        """The backend does not know for whom this run acts: it deletes nothing."""
+        logger.warning(
+            "the backend did not accept the agent: nothing is deleted in this run",
+            extra={"error": str(error)},
+        )
+
+    def outbox_unreadable(self, item: str) -> None:
+        """Reports may be lost with it: this line is the only copy."""
+        logger.error(
+            "what earlier runs left cannot be read, and is replaced; here it is",
+            extra={"item": item[:LONGEST_ITEM]},
         )
 
     def stayed(self, verdicts: Sequence[Verdict]) -> None:
@@ -84,39 +109,38 @@ class HousekeepingCloudWatchJournal(CloudWatchJournal):
                 },
             )
 
-    def planned(self, entry: PlanEntry) -> None:
-        """One line per item; a dry run is made to be read."""
-        logger.info("plan", extra={"plan": entry.as_returned()})
-
     def unreported(self, error: BackendError, waiting: int) -> None:
         """The deletions stand; the report is sent with the next run's."""
         logger.warning(
             "cleanup report not acknowledged", extra={"error": str(error), "waiting": waiting}
         )
 
-    def report_in_full(self, report: CleanupReport, why: str) -> None:
+    def report_in_full(self, report: Mapping[str, Any], why: str) -> None:
         """If the backend does not take it now, this line is the only copy."""
         logger.error(
             "cleanup report could not be kept for a later run; here it is in full",
-            extra={"report": as_wire(report), "why": why},
+            extra={"report": report, "why": why},
         )
 
-    def tidied(self, tidied: Tidied) -> None:
-        """One line with the counts; a metric for each that is not zero."""
-        count = MetricUnit.Count
-        values = [
-            ("ImagesDeregistered", count, float(tidied.images)),
-            ("SnapshotsDeleted", count, float(tidied.snapshots + tidied.image_snapshots)),
-            ("HousekeepingFailures", count, float(tidied.failures)),
-            ("CleanupReportsWaiting", count, float(tidied.waiting)),
+    def summary(self, summary: Summary) -> None:
+        """One line with the counts, one per item of a plan; a metric for each that is not zero."""
+        for entry in summary.plan:
+            logger.info("plan", extra={"plan": entry.as_returned()})
+        values: list[Metric] = [
+            ("ImagesDeregistered", COUNT, summary.images),
+            ("SnapshotsDeleted", COUNT, summary.snapshots + summary.image_snapshots),
+            ("HousekeepingFailures", COUNT, summary.failures),
+            ("CleanupReportsWaiting", COUNT, summary.waiting),
+            ("LookUpFailures", COUNT, summary.look_ups_failed),
         ]
         values += [
-            (name, count, float(sum(tidied.kept.get(reason, 0) for reason in reasons)))
+            (name, COUNT, sum(summary.kept.get(reason, 0) for reason in reasons))
             for name, reasons in _FAMILIES
         ]
-        if not tidied.dry_run:  # nothing was freed
-            values.append(("GigabytesFreed", MetricUnit.Gigabytes, tidied.gigabytes))
-            values.append(("EstimatedMonthlyCostFreed", MetricUnit.NoUnit, tidied.dollars))
-        self._send([value for value in values if value[2]])
-        summary = {key: value for key, value in tidied.as_returned().items() if key != "plan"}
-        logger.info("housekeeping finished", extra={"summary": summary})
+        if not summary.dry_run:  # nothing was freed
+            values.append(("GigabytesFreed", GIGABYTES, summary.gigabytes))
+            values.append(("EstimatedMonthlyCostFreed", NO_UNIT, summary.dollars))
+            values.append(("GigabyteMonthsUnused", NO_UNIT, summary.gigabyte_months))
+        self.send([value for value in values if value[2]])
+        counts = {key: value for key, value in summary.as_returned().items() if key != "plan"}
+        logger.info("housekeeping finished", extra={"summary": counts})

@@ -1,16 +1,23 @@
-"""The account's images and snapshots, what uses them, and the ports through which they are seen."""
+"""Images and snapshots as EC2 shows them, all that one run knows of them, and the verdict on each."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
 
 from handler.aws.errors import AwsError
 
 SOURCE_TAG = "SourceInstance"
 """The tag that names the instance from which an image was made."""
+
+
+class Kind(StrEnum):
+    """What an item is."""
+
+    IMAGE = "image"
+    SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,7 @@ class Image:
         public: anybody may launch it.
         owner_alias: the alias of an owner that is a service of AWS.
         snapshots: the snapshots that it is made of.
+        source: the image that it is, or was, copied from.
     """
 
     image_id: str
@@ -38,14 +46,23 @@ class Image:
     public: bool = False
     owner_alias: str | None = None
     snapshots: tuple[str, ...] = ()
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What EC2 shows of one snapshot of the account.
 
-    `gigabytes` is its full size where EC2 tells it, the volume's size otherwise: snapshots are
-    incremental, so it is the most that deleting it can free.
+    Attributes:
+        snapshot_id: its id.
+        started: None where EC2 gives no readable time.
+        tags: its tags.
+        state: `completed`, `pending`, ...
+        volume_id: what it was made of; made up for copies.
+        gigabytes: its full size where EC2 tells it, the volume's size otherwise: snapshots are
+            incremental, so it is the most that deleting it can free.
+        archived: in the archive tier, also while it is restored from there for a time.
+        named: the images and snapshots that its description names: what it is a copy of.
     """
 
     snapshot_id: str
@@ -55,112 +72,122 @@ class Snapshot:
     volume_id: str = ""
     gigabytes: float = 0.0
     archived: bool = False
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Uses:
-    """Who refers to an image or a snapshot.
+class Unseen:
+    """A place that may refer to images or snapshots, and could not be looked at.
 
     Attributes:
-        users: id → the first user that was found, for people.
-        failed: look-up → why it failed: what it did not see may be anything.
+        what: the look-up, or the one reference that could not be read.
+        error: why.
+        could_name: what it may refer to: that stays.
+        cure: what to do about it, for people.
     """
 
-    users: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, AwsError] = field(default_factory=dict)
+    what: str
+    error: AwsError
+    could_name: frozenset[Kind] = frozenset(Kind)
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.error}){f': {self.cure}' if self.cure else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class References:
+    """What refers to images and snapshots: id → who, for people; and what could not be looked at."""
+
+    by_id: Mapping[str, str] = field(default_factory=dict)
+    unseen: tuple[Unseen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
     """All that one run knows; what could not be looked up is an error, never an empty answer."""
 
     images: tuple[Image, ...]
     snapshots: tuple[Snapshot, ...]
-    uses: Uses
-    locked: frozenset[str] | AwsError
-    volumes: frozenset[str] | AwsError
+    references: References = References()
+    locked: frozenset[str] | AwsError = frozenset()
+    volumes: frozenset[str] | AwsError = frozenset()
+
+
+class Reason(Enum):
+    """Why an item goes or stays; the key is what is logged and returned."""
+
+    UNUSED = "unused"
+    NOT_OURS = "not_ours"
+    PROTECTED = "protected"
+    MANAGED = "managed_by_aws"
+    NOT_READY = "not_ready"
+    TOO_YOUNG = "too_young"
+    LATEST = "latest"
+    LAUNCHED = "launched_lately"
+    PUBLIC = "public"
+    SHARED = "shared"
+    IN_USE = "in_use"
+    ARCHIVED = "archived"
+    COPIED = "copied"
+    LOCKED = "locked"
+    UNPROVEN = "unproven"
+    DEFERRED = "deferred"
+
+    @property
+    def key(self) -> str:
+        """The name under which it is counted."""
+        return self.value
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """EC2 did it; `snapshots` has EC2's code for each snapshot of a deregistered image."""
+class Policy:
+    """The operator's rules."""
 
-    snapshots: Mapping[str, str] = field(default_factory=dict)
-    request_id: str | None = None
-
-
-class Estate(Protocol):
-    """EC2's images and snapshots, in the function's own account and region."""
-
-    def images(self) -> tuple[Image, ...] | AwsError:
-        """Every image of the account, disabled ones too: each of them holds its snapshots."""
-        ...
-
-    def snapshots(self) -> tuple[Snapshot, ...] | AwsError:
-        """Every snapshot of the account."""
-        ...
-
-    def volumes(self) -> frozenset[str] | AwsError:
-        """Every volume's id."""
-        ...
-
-    def locked(self) -> frozenset[str] | AwsError:
-        """The snapshots that are locked against deletion."""
-        ...
-
-    def present(
-        self, images: Collection[str], snapshots: Collection[str]
-    ) -> frozenset[str] | AwsError:
-        """Which of these ids are still there."""
-        ...
-
-    def deregister(
-        self, image_id: str, *, with_snapshots: bool, dry_run: bool
-    ) -> Removed | AwsError:
-        """Ask EC2 once to deregister an image; with `dry_run` only whether it would."""
-        ...
-
-    def delete_snapshot(self, snapshot_id: str, *, dry_run: bool) -> Removed | AwsError:
-        """Ask EC2 once to delete a snapshot; with `dry_run` only whether it would."""
-        ...
-
-
-class Users(Protocol):
-    """What in the account refers to images and snapshots."""
-
-    def uses(self) -> Uses:
-        """Everything that is looked up once for all images."""
-        ...
-
-    def references(self, image_ids: Collection[str]) -> Mapping[str, str] | AwsError | None:
-        """What EC2 itself knows to refer to up to ten images; None where it has no such call."""
-        ...
-
-
-class RecycleBin(Protocol):
-    """The account's retention rules."""
-
-    def rules(self) -> tuple[RetentionRule, ...] | AwsError:
-        """The rules for images and for snapshots."""
-        ...
+    required_tags: Mapping[str, str]
+    protect_tag: str
+    images_older_than: timedelta
+    snapshots_older_than: timedelta
+    keep_latest_images: int
+    keep_latest_snapshots: int
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionRule:
-    """One rule of the Recycle Bin: whole region, or what bears one of its tags."""
+class Verdict:
+    """What becomes of one item, and why.
 
-    for_images: bool
-    days: int
-    tags: tuple[tuple[str, str], ...] = ()
-    excluded: tuple[tuple[str, str], ...] = ()
+    Attributes:
+        item_id: its id.
+        kind: what it is.
+        reason: UNUSED, or why it stays.
+        why: the same for people.
+        created: when it was made, where EC2 tells.
+        tags: its tags.
+        gigabytes: what it costs storage for; an image costs nothing beside its snapshots.
+        parts: an image's snapshots.
+    """
 
-    def keeps(self, tags: Mapping[str, str]) -> bool:
-        """Whether what bears these tags is kept by it; a rule tag without a value is any value."""
-        if any(_bears(tags, pair) for pair in self.excluded):
-            return False
-        return not self.tags or any(_bears(tags, pair) for pair in self.tags)
+    item_id: str
+    kind: Kind
+    reason: Reason
+    why: str
+    created: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    gigabytes: float = 0.0
+    parts: tuple[str, ...] = ()
+
+    @property
+    def goes(self) -> bool:
+        """Whether it is to be deleted."""
+        return self.reason is Reason.UNUSED
 
 
-def _bears(tags: Mapping[str, str], pair: tuple[str, str]) -> bool:
-    key, value = pair
-    return key in tags and value in {"", tags[key]}
+def oldest_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Those that go, the oldest first, whatever their kind."""
+    dated = [(one.created, one) for one in verdicts if one.goes and one.created is not None]
+    return [one for _, one in sorted(dated, key=lambda pair: (pair[0], pair[1].item_id))]
+
+
+def keep(verdict: Verdict, reason: Reason, why: str) -> Verdict:
+    """The same item, which stays after all."""
+    return replace(verdict, reason=reason, why=why)

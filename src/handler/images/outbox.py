@@ -2,136 +2,180 @@
 
 What a run sets out to delete is written down before the first deletion, and what became of it before
 the report is attempted. A run that dies in between leaves its intention behind: the next one looks
-at what is still there, and reports the rest.
+at what is still there, and reports the rest. What cannot be written down is not deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.images.cleanup import Backlog, Backlogs, CleanupBackend, CleanupReport
-from handler.images.model import Estate
-from handler.images.ports import ReportJournal
-from handler.instances.ports import BackendError
+from handler.backend.errors import BackendError
+from handler.images.delete import Deletion, DeletionStatus
+from handler.images.ec2 import Ec2Inventory
+from handler.images.journal import Journal
+from handler.images.outbox_table import LARGEST, Contents, OutboxTable, Refusal
+from handler.images.report import LONGEST_ERROR, CleanupReport, Intention, as_body
 
 SLACK = timedelta(seconds=60)
 """Added to a run's time before it counts as dead: clocks differ a little."""
+MOST_OF_ONE = 2 * LONGEST_ERROR + 100
+"""Bytes that one deletion may come to: its id, an error whose every character JSON escapes, a refusal."""
+FIRST_WAIT = timedelta(hours=6)
+LONGEST_WAIT = timedelta(days=7)
+"""Until what EC2 refused is tried again: twice as long each time. A run comes every hour and tries as
+many as the cap allows, so what is refused for ever costs few tries and others come to theirs."""
+MOST_REFUSALS = 2_000
+"""Some 50 bytes each."""
 
 
 @dataclass(slots=True)
-class Reports:
+class Outbox:
     """The reporting part of one run.
 
-    `_backlog` is None once the table has failed: then the run goes on without it, and its report
-    is logged in full.
+    `_kept` is None once the table has failed: then nothing is deleted any more, and a report that
+    is under way is logged in full.
+
+    Args:
+        send: delivers one report; raises BackendError unless the backend says that it is recorded.
+        table: keeps what must outlive the run.
+        inventory: what is still there.
+        journal: the log.
+        clock: the time now (UTC).
     """
 
-    backend: CleanupBackend
-    backlogs: Backlogs
-    estate: Estate
-    journal: ReportJournal
+    send: Callable[[dict[str, Any]], None]
+    table: OutboxTable
+    inventory: Ec2Inventory
+    journal: Journal
     clock: Callable[[], datetime]
-    _backlog: Backlog | None = field(default=None, init=False)
+    _kept: Contents | None = field(default=None, init=False)
     _down: str = field(default="", init=False)
     _intends: bool = field(default=False, init=False)
 
     @property
     def waiting(self) -> int:
         """Reports that wait for the backend."""
-        return 0 if self._backlog is None else len(self._backlog.waiting)
+        return 0 if self._kept is None else len(self._kept.waiting)
+
+    @property
+    def room(self) -> int:
+        """How many deletions can be written down, whatever comes of them."""
+        return 0 if self._kept is None else (LARGEST - self._kept.size) // MOST_OF_ONE
+
+    def refused_lately(self, item_id: str) -> Refusal | None:
+        """What EC2 would not delete, until it is worth another try."""
+        found = None if self._kept is None else self._kept.refusals.get(item_id)
+        return found if found is not None and found.again > self.clock() else None
 
     def catch_up(self) -> str | None:
         """Account for earlier runs, and report what waits. Returns why this run may delete nothing."""
-        loaded = self.backlogs.load()
+        loaded = self.table.load()
         if isinstance(loaded, AwsError):
-            self._note_down(loaded)
-            return None
-        self._backlog = loaded
-        if loaded.intended is not None:
+            return self._note_down(loaded)
+        if loaded.unreadable is not None:
+            self.journal.outbox_unreadable(loaded.unreadable)
+        self._kept = loaded
+        if loaded.intention is not None:
             if loaded.busy_until is not None and loaded.busy_until > self.clock():
                 return "another run is at work"
-            if (error := self._settle_intention(loaded, loaded.intended)) is not None:
+            if (error := self._settle(loaded, loaded.intention)) is not None:
                 return f"what an earlier run deleted could not be looked up: {error}"
         if self.waiting:
             self._deliver()
-        if self._full:
-            return "too many reports wait for the backend"
-        return None
+        return None if self.room else self._down or "too many reports wait for the backend"
 
-    @property
-    def _full(self) -> bool:
-        return self._backlog is not None and self._backlog.full
-
-    def intend(self, report: CleanupReport, seconds: float) -> str | None:
+    def intend(self, intention: Intention, seconds: float) -> str | None:
         """Write down what is about to be deleted. Returns why nothing may be after all."""
-        if self._backlog is None:
-            return None
+        if self._kept is None:
+            return self._down
         until = self.clock() + timedelta(seconds=seconds) + SLACK
-        saved = self.backlogs.save(replace(self._backlog, intended=report, busy_until=until))
+        saved = self.table.save(replace(self._kept, intention=intention, busy_until=until))
         if isinstance(saved, AwsError):
             if saved.kind is ErrorKind.IN_USE:
                 return "another run is at work"
-            self._note_down(saved)
-            return None
-        self._backlog, self._intends = saved, True
+            return self._note_down(saved)
+        self._kept, self._intends = saved, True
         return None
 
-    def close(self, report: CleanupReport) -> bool:
-        """Keep the report, and deliver it. Returns whether the backend has acknowledged it."""
-        if self._backlog is not None and self._backlog.intended and not self._intends:
+    def close(
+        self, report: CleanupReport, ends: Sequence[Deletion], known: Collection[str]
+    ) -> bool:
+        """Keep the report and what was refused, and deliver it; whether the backend has acknowledged it.
+
+        Args:
+            report: what the run did.
+            ends: of its deletions.
+            known: every id that there is: what is gone needs no memory.
+        """
+        if self._kept is not None and self._kept.intention and not self._intends:
             return False  # another run's, or not to be settled yet: nothing was deleted beside it
-        if self._backlog is not None and self._intends:
-            kept = (report,) if report.size else ()
-            waiting = self._backlog.waiting + kept
-            self._save(replace(self._backlog, waiting=waiting, intended=None, busy_until=None))
-            if report.size and self._backlog is not None:
+        if self._kept is not None and self._intends:
+            waiting = self._kept.waiting + (() if report.empty else (report,))
+            refusals = self._refusals(self._kept.refusals, ends, known)
+            self._save(Contents(waiting, None, None, refusals, self._kept.revision))
+            if not report.empty and self._kept is not None:
                 return self._deliver()
         if self.waiting:
             return False  # an empty report says nothing that could not wait
-        if report.size:
-            self.journal.report_in_full(report, self._down)
-        return self._send(report)
+        return self._sent(report)
 
-    def _settle_intention(self, backlog: Backlog, intended: CleanupReport) -> AwsError | None:
-        snapshots = (*intended.snapshots, *intended.image_snapshots)
-        present = self.estate.present(intended.images, snapshots)
+    def _refusals(
+        self, before: Mapping[str, Refusal], ends: Sequence[Deletion], known: Collection[str]
+    ) -> dict[str, Refusal]:
+        now = self.clock()
+        kept = {key: one for key, one in before.items() if key in known}
+        for end in ends:
+            item_id = end.verdict.item_id
+            kept.pop(item_id, None)
+            if end.status in {DeletionStatus.FAILED, DeletionStatus.IN_USE}:
+                times = before[item_id].times + 1 if item_id in before else 1
+                wait = min(FIRST_WAIT * 2 ** min(times - 1, 10), LONGEST_WAIT)
+                kept[item_id] = Refusal(times, now + wait)
+        latest = sorted(kept, key=lambda key: kept[key].again)[-MOST_REFUSALS:]
+        return {key: kept[key] for key in latest}
+
+    def _settle(self, kept: Contents, intention: Intention) -> AwsError | None:
+        snapshots = (*intention.snapshots, *intention.image_snapshots)
+        present = self.inventory.present(intention.images, snapshots)
         if isinstance(present, AwsError):
             return present
-        gone = intended.without(present)
-        waiting = (*backlog.waiting, gone) if gone.size else backlog.waiting
-        self._save(replace(backlog, waiting=waiting, intended=None, busy_until=None))
+        done = intention.carried_out(present)
+        waiting = kept.waiting if done.empty else (*kept.waiting, done)
+        self._save(replace(kept, waiting=waiting, intention=None, busy_until=None))
         return None
 
     def _deliver(self) -> bool:
         """Send what waits, in order, up to the first that is not acknowledged."""
-        backlog = Backlog() if self._backlog is None else self._backlog
-        left = list(backlog.waiting)
-        while left and self._send(left[0], waiting=len(left)):
+        kept = Contents() if self._kept is None else self._kept
+        left = list(kept.waiting)
+        while left and self._sent(left[0], waiting=len(left)):
             left.pop(0)
-        if len(left) < len(backlog.waiting):
-            self._save(replace(backlog, waiting=tuple(left)))
+        if len(left) < len(kept.waiting):
+            self._save(replace(kept, waiting=tuple(left)))
         return not left
 
-    def _send(self, report: CleanupReport, waiting: int = 0) -> bool:
+    def _sent(self, report: CleanupReport, waiting: int = 0) -> bool:
         try:
-            self.backend.report_cleanup(report)
+            self.send(as_body(report))
         except BackendError as error:
             self.journal.unreported(error, waiting)
             return False
         return True
 
-    def _save(self, backlog: Backlog) -> None:
-        saved = self.backlogs.save(backlog)
+    def _save(self, contents: Contents) -> None:
+        saved = self.table.save(contents)
         if isinstance(saved, AwsError):
             self._note_down(saved)
-            for report in backlog.waiting:
-                self.journal.report_in_full(report, self._down)
+            for report in contents.waiting:
+                self.journal.report_in_full(as_body(report), self._down)
         else:
-            self._backlog = saved
+            self._kept = saved
 
-    def _note_down(self, error: AwsError) -> None:
-        self._backlog = None
+    def _note_down(self, error: AwsError) -> str:
+        self._kept = None
         self._down = f"the idempotency table could not be used: {error}"
+        return self._down

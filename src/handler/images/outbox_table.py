@@ -1,18 +1,24 @@
-"""Reports that the backend has not acknowledged, in the idempotency table beside its own records."""
+"""What one agent's runs leave for the next, as one item of the idempotency table."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import ask
-from handler.images.cleanup import Backlog
-from handler.images.wire import as_wire, from_wire
+from handler.images.report import (
+    CleanupReport,
+    Intention,
+    as_body,
+    from_body,
+    intention_as_json,
+    intention_from_json,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,12 +27,62 @@ PREFIX = "cleanup-reports#"
 """Of the item's key; Powertools' keys begin with the name of what they guard."""
 KEPT_SECONDS = 30 * 86400
 """After which DynamoDB may drop what nobody wanted to hear (attribute `expiration`, the table's TTL)."""
+LARGEST = 390_000
+"""Bytes of the contents: DynamoDB takes items of 400 KB, names and values together
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 CHANGED = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True, slots=True)
-class BacklogTable:
-    """The port `Backlogs`: one item for each agent.
+class Refusal:
+    """What EC2 would not delete: how often it was asked in a row, and when to ask again (UTC)."""
+
+    times: int
+    again: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is kept.
+
+    Attributes:
+        waiting: reports that the backend has not acknowledged, the oldest first.
+        intention: what a run set out to delete and has not accounted for.
+        busy_until: until when (UTC) that run may still be at it.
+        refusals: by id.
+        revision: counts the changes, so that two runs cannot overwrite each other's.
+        unreadable: the item as it was found, where it is none of ours.
+    """
+
+    waiting: tuple[CleanupReport, ...] = ()
+    intention: Intention | None = None
+    busy_until: datetime | None = None
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    revision: int = 0
+    unreadable: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As it is stored."""
+        body = {
+            "waiting": [as_body(report) for report in self.waiting],
+            "intention": intention_as_json(self.intention) if self.intention else None,
+            "busy_until": self.busy_until.timestamp() if self.busy_until else None,
+            "refusals": {
+                key: [one.times, int(one.again.timestamp())] for key, one in self.refusals.items()
+            },
+        }
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxTable:
+    """The item of one agent.
 
     Args:
         client: makes the DynamoDB client, the first time it is needed.
@@ -40,30 +96,32 @@ class BacklogTable:
     agent_id: str
     now: Callable[[], float] = time.time
 
-    def load(self) -> Backlog | AwsError:
+    def load(self) -> Contents | AwsError:
         """GetItem, consistently: the run before may have written a moment ago."""
-        given = {"TableName": self.table, "Key": self._key, "ConsistentRead": True}
-        answer = ask(self.client().get_item, given)
+        answer = self._asked(self.client().get_item, Key=self._key, ConsistentRead=True)
         if isinstance(answer, AwsError):
             return answer
         item = answer.get("Item")
-        return _read(item) if item else Backlog()
+        return _read(item) if item else Contents()
 
-    def save(self, backlog: Backlog) -> Backlog | AwsError:
-        """PutItem, or DeleteItem when nothing is left to keep, if nobody has changed it meanwhile."""
+    def save(self, contents: Contents) -> Contents | AwsError:
+        """PutItem, or DeleteItem when nothing is left to keep, if nobody has changed it meanwhile.
+
+        IN_USE: somebody has.
+        """
         condition = {
-            "TableName": self.table,
             "ConditionExpression": "attribute_not_exists(#id) OR #revision = :seen",
             "ExpressionAttributeNames": {"#id": "id", "#revision": "revision"},
-            "ExpressionAttributeValues": {":seen": {"N": str(backlog.revision)}},
+            "ExpressionAttributeValues": {":seen": {"N": str(contents.revision)}},
         }
-        if backlog.waiting or backlog.intended:
-            after = replace(backlog, revision=backlog.revision + 1)
+        item: dict[str, Any] | None = None
+        if contents.waiting or contents.intention or contents.refusals:
+            after = replace(contents, revision=contents.revision + 1, unreadable=None)
             item = self._item(after)
-            answer = ask(self.client().put_item, {**condition, "Item": item})
+            answer = self._asked(self.client().put_item, **condition, Item=item)
         else:
-            after, item = Backlog(), None
-            answer = ask(self.client().delete_item, {**condition, "Key": self._key})
+            after = Contents()
+            answer = self._asked(self.client().delete_item, **condition, Key=self._key)
         if not isinstance(answer, AwsError):
             return after
         if answer.code != CHANGED:
@@ -71,40 +129,53 @@ class BacklogTable:
         # The SDK asks again when an answer is lost: then it was this very call that changed it.
         return after if self._holds(item) else replace(answer, kind=ErrorKind.IN_USE)
 
-    def _holds(self, item: dict[str, Any] | None) -> bool:
-        given = {"TableName": self.table, "Key": self._key, "ConsistentRead": True}
-        answer = ask(self.client().get_item, given)
+    def _holds(self, item: Mapping[str, Any] | None) -> bool:
+        answer = self._asked(self.client().get_item, Key=self._key, ConsistentRead=True)
         if isinstance(answer, AwsError):
             return False
         found = answer.get("Item")
         if item is None or found is None:
             return item is None and found is None
-        return bool(found["revision"] == item["revision"] and found["backlog"] == item["backlog"])
+        return all(found.get(name) == item[name] for name in ("revision", "outbox"))
+
+    def _asked(self, call: Callable[..., Any], **given: object) -> Mapping[str, Any] | AwsError:
+        try:
+            answer: Mapping[str, Any] = call(TableName=self.table, **given)
+        except error_codes.SDK_ERRORS as error:
+            return error_codes.read(error)
+        return answer
 
     @property
     def _key(self) -> dict[str, Any]:
         return {"id": {"S": PREFIX + self.agent_id}}
 
-    def _item(self, backlog: Backlog) -> dict[str, Any]:
-        body = {
-            "waiting": [as_wire(report) for report in backlog.waiting],
-            "intended": as_wire(backlog.intended) if backlog.intended else None,
-            "busy_until": backlog.busy_until.timestamp() if backlog.busy_until else None,
-        }
+    def _item(self, contents: Contents) -> dict[str, Any]:
         return {
             **self._key,
-            "revision": {"N": str(backlog.revision)},
-            "backlog": {"S": json.dumps(body, separators=(",", ":"))},
+            "revision": {"N": str(contents.revision)},
+            "outbox": {"S": contents.text},
             "expiration": {"N": str(int(self.now()) + KEPT_SECONDS)},
         }
 
 
-def _read(item: dict[str, Any]) -> Backlog:
-    body = json.loads(item["backlog"]["S"])
-    busy = body["busy_until"]
-    return Backlog(
-        tuple(from_wire(raw) for raw in body["waiting"]),
-        from_wire(body["intended"]) if body["intended"] else None,
-        datetime.fromtimestamp(busy, UTC) if busy is not None else None,
-        int(item["revision"]["N"]),
-    )
+def _read(item: Mapping[str, Any]) -> Contents:
+    """Also of an item that is none of ours: it must not stop every run to come."""
+    try:
+        revision = int(item["revision"]["N"])
+    except (KeyError, ValueError, TypeError):
+        revision = 0
+    try:
+        body = json.loads(item["outbox"]["S"])
+        busy = body["busy_until"]
+        return Contents(
+            tuple(from_body(raw) for raw in body["waiting"]),
+            intention_from_json(body["intention"]) if body["intention"] else None,
+            datetime.fromtimestamp(busy, UTC) if busy is not None else None,
+            {
+                key: Refusal(times, datetime.fromtimestamp(again, UTC))
+                for key, (times, again) in body["refusals"].items()
+            },
+            revision,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        return Contents(revision=revision, unreadable=str(item))

@@ -1,15 +1,28 @@
-"""The rules by which an image or a snapshot stays, in order: each is one look at the facts."""
+"""What may be deleted, decided per image and snapshot: pure, and every verdict has its reason.
+
+The rules stand in order, and the first that speaks decides. The one on failed look-ups comes last,
+so a look-up that fails can only turn "goes" into "stays".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from handler.aws.errors import AwsError
-from handler.images.model import SOURCE_TAG, Image, Snapshot
-from handler.images.retention_view import View
-from handler.images.verdict import Reason
+from handler.images.model import (
+    SOURCE_TAG,
+    Image,
+    Inventory,
+    Kind,
+    Policy,
+    Reason,
+    Snapshot,
+    Verdict,
+)
+from handler.images.view import View
 
 LAUNCH_MARGIN = timedelta(hours=48)
 """`LastLaunchedTime` lags by 24 hours (EC2 API, Image); twice that is kept clear."""
@@ -81,7 +94,7 @@ def _public(_: View, image: Image) -> str | None:
 
 
 def _image_user(view: View, image: Image) -> str | None:
-    users = view.facts.uses.users
+    users = view.references
     return next((users[one] for one in (image.image_id, *image.snapshots) if one in users), None)
 
 
@@ -95,7 +108,7 @@ def _held_back(view: View, image: Image) -> str | None:
 
 
 def _locked_parts(view: View, image: Image) -> str | None:
-    locked = view.facts.locked
+    locked = view.inventory.locked
     if isinstance(locked, AwsError):
         return None
     return next((f"its snapshot {one} is locked" for one in image.snapshots if one in locked), None)
@@ -108,7 +121,7 @@ def _snapshot_state(_: View, snapshot: Snapshot) -> str | None:
 def _snapshot_user(view: View, snapshot: Snapshot) -> str | None:
     if holders := view.holders.get(snapshot.snapshot_id):
         return f"image {holders[0]}"
-    return view.facts.uses.users.get(snapshot.snapshot_id)
+    return view.references.get(snapshot.snapshot_id)
 
 
 def _archived(_: View, snapshot: Snapshot) -> str | None:
@@ -120,7 +133,7 @@ def _copied(_: View, snapshot: Snapshot) -> str | None:
 
 
 def _latest_snapshot(view: View, snapshot: Snapshot) -> str | None:
-    volumes = view.facts.volumes
+    volumes = view.inventory.volumes
     if snapshot.snapshot_id not in view.latest or isinstance(volumes, AwsError):
         return None
     if snapshot.volume_id not in volumes:
@@ -129,25 +142,22 @@ def _latest_snapshot(view: View, snapshot: Snapshot) -> str | None:
 
 
 def _locked(view: View, snapshot: Snapshot) -> str | None:
-    locked = view.facts.locked
+    locked = view.inventory.locked
     if isinstance(locked, AwsError) or snapshot.snapshot_id not in locked:
         return None
     return "it is locked"
 
 
 def _unproven(view: View, item: Image | Snapshot) -> str | None:
-    failed = dict(view.facts.uses.failed)
-    if isinstance(view.facts.locked, AwsError) and (isinstance(item, Snapshot) or item.snapshots):
-        failed["locks"] = view.facts.locked
-    if (
-        isinstance(item, Snapshot)
-        and isinstance(view.facts.volumes, AwsError)
-        and item.snapshot_id in view.latest
-    ):
-        failed["volumes"] = view.facts.volumes
-    if not failed:
-        return None
-    return "could not be looked up: " + "; ".join(f"{what} ({why})" for what, why in failed.items())
+    kind = Kind.IMAGE if isinstance(item, Image) else Kind.SNAPSHOT
+    failed = [str(one) for one in view.inventory.references.unseen if kind in one.could_name]
+    locked, volumes = view.inventory.locked, view.inventory.volumes
+    if isinstance(locked, AwsError) and (isinstance(item, Snapshot) or item.snapshots):
+        failed.append(f"locks ({locked})")
+    latest = isinstance(item, Snapshot) and item.snapshot_id in view.latest
+    if isinstance(volumes, AwsError) and latest:
+        failed.append(f"volumes ({volumes})")
+    return "could not be looked up: " + "; ".join(failed) if failed else None
 
 
 IMAGE_RULES: tuple[tuple[Reason, Rule[Image]], ...] = (
@@ -178,3 +188,63 @@ SNAPSHOT_RULES: tuple[tuple[Reason, Rule[Snapshot]], ...] = (
     (Reason.LOCKED, _locked),
     (Reason.UNPROVEN, _unproven),
 )
+
+
+def decide(inventory: Inventory, policy: Policy, now: datetime) -> list[Verdict]:
+    """Exactly one verdict for each image and snapshot, as if nothing else were deleted."""
+    view = View(inventory, policy, now)
+    return [
+        *(_on_image(view, image) for image in inventory.images),
+        *(_on_snapshot(view, snapshot) for snapshot in inventory.snapshots),
+    ]
+
+
+def decide_parts(
+    inventory: Inventory, going: Collection[str], policy: Policy, now: datetime
+) -> list[Verdict]:
+    """Verdicts on the snapshots that stand free once the images `going` are deregistered.
+
+    They are judged by the snapshots' own rules on what will be true by then: one that another image
+    holds is not among them, two images that share one free it together.
+    """
+    left = tuple(one for one in inventory.images if one.image_id not in going)
+    view = View(replace(inventory, images=left), policy, now)
+    parts = {part for one in inventory.images if one.image_id in going for part in one.snapshots}
+    return [
+        _on_snapshot(view, one)
+        for one in inventory.snapshots
+        if one.snapshot_id in parts and one.snapshot_id not in view.holders
+    ]
+
+
+def _on_image(view: View, image: Image) -> Verdict:
+    reason, why = _first(IMAGE_RULES, view, image)
+    return Verdict(
+        image.image_id,
+        Kind.IMAGE,
+        reason,
+        why,
+        image.created,
+        image.tags,
+        parts=tuple(dict.fromkeys(image.snapshots)),
+    )
+
+
+def _on_snapshot(view: View, snapshot: Snapshot) -> Verdict:
+    reason, why = _first(SNAPSHOT_RULES, view, snapshot)
+    return Verdict(
+        snapshot.snapshot_id,
+        Kind.SNAPSHOT,
+        reason,
+        why,
+        snapshot.started,
+        snapshot.tags,
+        snapshot.gigabytes,
+    )
+
+
+def _first(rules: Iterable[tuple[Reason, Rule[T]]], view: View, item: T) -> tuple[Reason, str]:
+    for reason, rule in rules:
+        if (why := rule(view, item)) is not None:
+            return reason, why
+    return Reason.UNUSED, "old, and proven unused"

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from handler.images.cleanup import Done, Fate
-from handler.images.verdict import Kind, Reason, Verdict
+from handler.images.delete import Deletion, DeletionStatus
+from handler.images.model import Kind, Policy, Reason, Verdict, keep
+from handler.images.plan import PlanEntry
 
 DOLLARS_PER_GB_MONTH = 0.05
-"""The list price of EBS snapshots in the standard tier, us-east-1 (EBS pricing): an assumption."""
+"""The list price of EBS snapshots in the standard tier, us-east-1 (https://aws.amazon.com/ebs/pricing/):
+an assumption."""
+MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """One item of a dry run's plan, with what the Recycle Bin would do for it where it goes."""
-
-    verdict: Verdict
-    recycle_bin: str | None = None
-
-    def as_returned(self) -> dict[str, str | bool]:
-        """For the handler's answer and the log."""
-        entry: dict[str, str | bool] = {
-            "id": self.verdict.item_id,
-            "kind": self.verdict.kind.value,
-            "goes": self.verdict.goes,
-            "reason": self.verdict.reason.key,
-            "why": self.verdict.why,
-        }
-        if self.recycle_bin is not None:
-            entry["recycle_bin"] = self.recycle_bin
-        return entry
-
-
-@dataclass(frozen=True, slots=True)
-class Tidied:
+class Summary:
     """One run's counts.
 
     Attributes:
@@ -43,32 +26,36 @@ class Tidied:
         kept: those that stay, by reason.
         images: deregistered.
         snapshots: deleted free-standing ones.
-        image_snapshots: deleted with their images.
-        planned: a dry run's would-be deletions.
+        image_snapshots: deleted after their images.
+        planned: a dry run's would-be deletions, but for images' own snapshots.
         gone: what somebody else deleted meanwhile.
         failures: what EC2 would not delete.
         gigabytes: full size of what was (or, in a dry run, would be) deleted: an upper bound.
+        gigabyte_months: the same times the months in which it stood though it was old enough to go.
+        look_ups_failed: what AWS refused or did not answer.
+        dry_run: nothing was deleted, and nothing reported.
+        plan: every item with its reason, in a dry run.
         reported: whether the backend acknowledged this run's report.
         waiting: reports that wait for the next run.
         calls: calls made to AWS's EC2, Auto Scaling, SSM and Recycle Bin.
-        dry_run: nothing was deleted, and nothing reported.
-        plan: every item with its reason, in a dry run.
     """
 
     considered: Mapping[Kind, int]
     kept: Mapping[Reason, int]
-    images: int = 0
-    snapshots: int = 0
-    image_snapshots: int = 0
-    planned: int = 0
-    gone: int = 0
-    failures: int = 0
-    gigabytes: float = 0.0
+    images: int
+    snapshots: int
+    image_snapshots: int
+    planned: int
+    gone: int
+    failures: int
+    gigabytes: float
+    gigabyte_months: float
+    look_ups_failed: int
+    dry_run: bool
+    plan: Sequence[PlanEntry] = ()
     reported: bool = False
     waiting: int = 0
     calls: int = 0
-    dry_run: bool = False
-    plan: Sequence[PlanEntry] = field(default=())
 
     @property
     def dollars(self) -> float:
@@ -103,31 +90,45 @@ class Tidied:
         return answer
 
 
-def final_verdicts(verdicts: Sequence[Verdict], done: Sequence[Done]) -> list[Verdict]:
+def after(verdicts: Sequence[Verdict], ends: Sequence[Deletion]) -> list[Verdict]:
     """The verdicts, but for what EC2 made of the attempts: each item still has exactly one."""
-    corrected = {
-        one.verdict.item_id: (_STAYED[one.fate], one.why) for one in done if one.fate in _STAYED
-    }
+    stayed = {one.verdict.item_id: one for one in ends if one.status in _STAYED}
     return [
-        Verdict(
-            one.item_id,
-            one.kind,
-            *corrected[one.item_id],
-            one.created,
-            one.snapshots,
-            one.tags,
-        )
-        if one.item_id in corrected
+        keep(one, _STAYED[stayed[one.item_id].status], stayed[one.item_id].why)
+        if one.item_id in stayed
         else one
         for one in verdicts
     ]
 
 
-_STAYED = {Fate.IN_USE: Reason.IN_USE, Fate.DEFERRED: Reason.DEFERRED}
+def gigabyte_months(
+    ends: Sequence[Deletion], images: Mapping[str, Verdict], policy: Policy, now: datetime
+) -> float:
+    """What the deleted snapshots cost from when they were old enough to go until now.
+
+    An image's own snapshot counts from its image's age on.
+    """
+    total = timedelta()
+    for end in ends:
+        one = end.verdict
+        if end.status is not DeletionStatus.DELETED or one.kind is not Kind.SNAPSHOT:
+            continue
+        made, threshold = one.created, policy.snapshots_older_than
+        if end.part_of is not None:
+            made, threshold = images[end.part_of].created, policy.images_older_than
+        if made is not None:
+            total += max(now - made - threshold, timedelta()) * one.gigabytes
+    return total / MONTH
 
 
-def kept(verdicts: Sequence[Verdict]) -> Counter[Reason]:
-    """Counts of what stays; what is not ours is nobody's business here."""
-    return Counter(
-        one.reason for one in verdicts if not one.goes and one.reason is not Reason.NOT_OURS
-    )
+def counted(
+    verdicts: Sequence[Verdict], ends: Sequence[Deletion]
+) -> tuple[Counter[Kind], Counter[Reason], Counter[tuple[DeletionStatus, Kind, bool]]]:
+    """What was considered, what stays by reason, and how the attempts ended (third: a part)."""
+    considered = Counter(one.kind for one in verdicts)
+    kept = Counter(one.reason for one in verdicts if not one.goes)
+    statuses = Counter((one.status, one.verdict.kind, one.part_of is not None) for one in ends)
+    return considered, kept, statuses
+
+
+_STAYED = {DeletionStatus.IN_USE: Reason.IN_USE, DeletionStatus.DEFERRED: Reason.DEFERRED}

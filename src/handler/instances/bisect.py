@@ -25,7 +25,7 @@ Answer = Accepted | AwsError
 Attempt = Callable[[Sequence[str]], Answer]
 
 
-def isolate(
+def bisect(
     ids: Sequence[str], attempt: Attempt, largest: int = LARGEST_BATCH
 ) -> Iterator[tuple[Sequence[str], Answer]]:
     """Carry all ids through `attempt`; yield groups of them, each with its answer.

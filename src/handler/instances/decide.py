@@ -1,116 +1,225 @@
-"""Decides about every entry of the list: looks at EC2 once, and judges each by what is true now."""
+"""Decides about every machine of the lists: looks at EC2, and judges each by what is true now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from handler.aws.errors import AwsError
-from handler.aws.retry import Patience
+from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.look_ups import LookUps
+from handler.aws.retry import OUT_OF_TIME
+from handler.deadline import side_by_side
 from handler.instances.guard import (
-    PEER_TAG,
-    Action,
-    Carried,
+    PARENT_TAG,
     Decision,
     Policy,
+    ToProve,
+    ToTerminate,
     decide,
-    in_another_region,
-    needs_peer,
+    defer,
+    elsewhere,
 )
-from handler.instances.look import see
-from handler.instances.model import Instance, Marked, Sight
-from handler.instances.outcome import Outcome
+from handler.instances.model import Candidate, Instance, Marked, Observed
+from handler.instances.outcome import Ended
+from handler.instances.ownership import Agents, logical_id
 from handler.instances.ports import Machines
+from handler.instances.surroundings import Surroundings, fleets_of, hold_back, needs_neighbours
 
+NOT_ASKED = AwsError("NotAsked", "EC2 was not asked about it", ErrorKind.NO_ANSWER)
+T = TypeVar("T")
+LOOKED_AT_TOGETHER = 200
+"""Ids of one DescribeInstances call: values of one filter (AWS, DescribeInstances)."""
+LOOKS_AT_ONCE = 8
+JUST_MARKED = 60.0
+"""Seconds since its marking in which an instance may be younger than EC2's answers."""
+SETTLING = 3.0
+"""Seconds that EC2's answers get to catch up (EC2 API, "Eventual consistency")."""
 HIDDEN_FOR = timedelta(minutes=10)
 """How long a listed instance may be marked and unlisted: the backend hides it for five minutes
 after a report (contract section 1, quirk 5), and runs may be minutes apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One decision an entry, in the list's order; and why some could not be judged, if any."""
-
-    decisions: list[Decision]
-    unreadable: AwsError | None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judge:
     """Changes nothing; a run acts on what it decides, and the doctor shows it.
 
     Args:
-        machines: EC2; not asked for where nothing of the list is this region's.
+        machines: EC2; not asked for where nothing of the lists is this region's.
+        agents: those of `AGENT_ID`.
         policy: what may be terminated.
-        patiently: asks again, within the run's time.
+        look_ups: asks within the run's time.
         clock: the time now (UTC).
-        marked_lately: instances that were listed before, and may be marked still.
+        sleep: waits for so many seconds.
+        listed: ids that stand in a list of this run.
+        listed_lately: ids that stood in one before, and may be marked still.
     """
 
     machines: Callable[[], Machines]
+    agents: Agents
     policy: Policy
-    patiently: Patience
+    look_ups: LookUps
     clock: Callable[[], datetime]
-    marked_lately: Collection[str] = ()
+    sleep: Callable[[float], None]
+    listed: Collection[str]
+    listed_lately: Collection[str] = ()
+    seen: dict[str, Instance] = field(default_factory=dict, init=False)
+    """What EC2 showed last."""
+    _candidates: dict[str, Candidate] = field(default_factory=dict, init=False)
 
-    def decide(self, marked: Sequence[Marked]) -> Decided:
-        """Look at EC2, and decide about every entry."""
+    def judge(self, candidates: Sequence[Candidate]) -> list[Decision]:
+        """Look at EC2, and decide about each; the decisions are in the candidates' order."""
         region = self.policy.region
-        ours = [entry for entry in marked if not in_another_region(entry.zone, region)]
-        sight = see(ours, self.machines(), self.patiently) if ours else Sight({}, {})
-        carried = self._carried(marked, sight)
+        observed = self._see([c for c in candidates if c.listed and not elsewhere(c, region)])
+        self.seen |= observed.seen
+        self.remember(candidates)
         now = self.clock()
-        decisions = []
-        troubles = []
-        for entry in marked:
-            seen = sight.seen.get(entry.instance_id)
-            if (error := sight.unreadable.get(entry.instance_id)) is not None:
-                decisions.append(_deferred(entry, f"EC2 could not be asked: {error}", seen))
-                troubles.append(error)
-            elif isinstance(carried, AwsError) and self._needs_peer(entry, seen):
-                why = f"its peers could not be looked up: {carried}"
-                decisions.append(_deferred(entry, why, seen))
-                troubles.append(carried)
-            else:
-                known = frozenset[str]() if isinstance(carried, AwsError) else carried
-                decisions.append(decide(entry, seen, self.policy, known, now))
-        return Decided(decisions, troubles[0] if troubles else None)
+        decisions = [
+            decide(one, _shown(observed, one.instance_id), self.agents, self.policy, now)
+            for one in candidates
+        ]
+        return self._hold_back(decisions)
 
-    def _needs_peer(self, marked: Marked, seen: Instance | None) -> bool:
-        return seen is not None and needs_peer(marked, seen, self.policy) is not None
+    def remember(self, candidates: Iterable[Candidate]) -> None:
+        """Know these by their ids, should they be decided about again."""
+        self._candidates |= {one.instance_id: one for one in candidates}
 
-    def _carried(self, marked: Sequence[Marked], sight: Sight) -> Carried | AwsError:
-        """The workloads in question that a running, unmarked instance carries."""
-        workloads = {
-            workload
-            for entry in marked
-            if (seen := sight.seen.get(entry.instance_id)) is not None
-            and (workload := needs_peer(entry, seen, self.policy)) is not None
-        }
-        if not workloads:
-            return frozenset()
+    def again(self, decisions: Sequence[ToTerminate]) -> list[Decision]:
+        """Make decisions of before again, by what EC2 shows now.
+
+        An instance that was alive a moment ago and now is said not to exist is left to the next
+        run: what has ended is shown for an hour.
+        """
+        again = self.judge([self._candidates[one.marked.instance_id] for one in decisions])
+        return [
+            defer(before, "EC2 showed it alive, and now does not know it")
+            if isinstance(now, ToProve) or (isinstance(now, Ended) and not now.trace.current_state)
+            else now
+            for before, now in zip(decisions, again, strict=True)
+        ]
+
+    def _hold_back(self, decisions: Sequence[Decision]) -> list[Decision]:
+        around = self._surroundings([one for one in decisions if isinstance(one, ToTerminate)])
+        return [
+            hold_back(one, around, self.policy) if isinstance(one, ToTerminate) else one
+            for one in decisions
+        ]
+
+    def _surroundings(self, decisions: Sequence[ToTerminate]) -> Surroundings:
+        """Everything that is asked about more than one machine at once, and only where it matters."""
+        curious = [one.instance for one in decisions if needs_neighbours(one, self.policy)]
+        fleets = {fleet for one in decisions for fleet in fleets_of(one.instance)}
+        members = [one.instance.instance_id for one in decisions if one.through_group]
+        return Surroundings(
+            self._neighbours(curious) if curious else (),
+            self.listed,
+            self.listed_lately,
+            self._each("fleets", self.machines().fleets, sorted(fleets)) if fleets else {},
+            self._each("Auto Scaling members", self.machines().members, members) if members else {},
+        )
+
+    def _neighbours(self, instances: Iterable[Instance]) -> Iterable[Instance] | AwsError:
+        workloads = {found for one in instances if (found := logical_id(one)) is not None}
+        parents = {one.tags[PARENT_TAG] for one in instances if one.tags.get(PARENT_TAG)}
         machines = self.machines()
-        running = self.patiently(lambda: machines.running_with(PEER_TAG, workloads))
-        if isinstance(running, AwsError):
-            return running
-        no_peers = {entry.instance_id for entry in marked}.union(self.marked_lately)
-        return frozenset(value for one, value in running.items() if one not in no_peers)
+        return self.look_ups("neighbours", lambda: machines.neighbours(workloads, parents))
 
+    def _each(
+        self,
+        what: str,
+        ask: Callable[[Collection[str]], Mapping[str, T | AwsError]],
+        ids: Sequence[str],
+    ) -> Mapping[str, T | AwsError]:
+        """A look-up that answers for each id by itself."""
+        answer = self.look_ups(what, lambda: ask(ids))
+        if isinstance(answer, AwsError):
+            return dict.fromkeys(ids, answer)
+        self._tell(what, answer.values())
+        return answer
 
-def _deferred(marked: Marked, why: str, seen: Instance | None) -> Decision:
-    return Decision(marked, Action.SETTLE, Outcome.DEFERRED, why, seen)
+    def _tell(self, what: str, answers: Iterable[object]) -> None:
+        """Each failure once, however many ids it stands for."""
+        for error in {one for one in answers if isinstance(one, AwsError)} - {OUT_OF_TIME}:
+            self.look_ups.tell(what, error)
+
+    def _see(self, candidates: Sequence[Candidate]) -> Observed:
+        """Look at what is marked; twice at what EC2 does not know and may not show yet.
+
+        A replica that was launched and switched off within seconds may not be shown yet. Reported as
+        gone it would run for ever, unseen. An unknown wait is as doubtful as a short one.
+        """
+        observed = self._look({one.instance_id: _zone(one) for one in candidates})
+        doubtful = {
+            one.instance_id: _zone(one)
+            for one in candidates
+            if one.instance_id in observed.gone and any(map(_may_be_new, one.listed))
+        }
+        if not doubtful:
+            return observed
+        self.sleep(min(SETTLING, max(self.look_ups.deadline.to_act(), 0.0)))
+        again = self._look(doubtful)
+        return Observed(
+            {**observed.seen, **again.seen},
+            observed.gone - doubtful.keys() | again.gone,
+            {**observed.unreadable, **again.unreadable},
+        )
+
+    def _look(self, zones: Mapping[str, str | None]) -> Observed:
+        """Look at all of them, 200 a call and side by side: one chunk's trouble is its own."""
+        if not zones:
+            return Observed({}, frozenset(), {})
+        machines, items = self.machines(), list(zones.items())
+        chunks = [
+            dict(items[start : start + LOOKED_AT_TOGETHER])
+            for start in range(0, len(items), LOOKED_AT_TOGETHER)
+        ]
+        seen: dict[str, Instance] = {}
+        gone: set[str] = set()
+        unreadable: dict[str, AwsError] = dict.fromkeys(zones, OUT_OF_TIME)
+        for chunk, observed in side_by_side(
+            lambda chunk: self.look_ups("instances", lambda: machines.look(chunk)),
+            chunks,
+            at_once=LOOKS_AT_ONCE,
+            left=self.look_ups.deadline.to_act,
+        ):
+            if isinstance(observed, AwsError):
+                unreadable |= dict.fromkeys(chunk, observed)
+                continue
+            for one in chunk:
+                del unreadable[one]
+            seen |= observed.seen
+            gone |= observed.gone
+            unreadable |= observed.unreadable
+        self._tell("instances", unreadable.values())
+        return Observed(seen, frozenset(gone), unreadable)
 
 
 def remember_listed(
-    memory: dict[str, datetime], marked: Sequence[Marked], now: datetime
+    memory: dict[str, datetime], candidates: Iterable[Candidate], now: datetime
 ) -> Collection[str]:
     """Note what is listed now; return all that was listed lately.
 
     Without it, a refused zombie that the backend hides for a while would vouch for the next
     zombie of its workload. A new execution environment begins without this memory.
     """
-    memory.update((entry.instance_id, now) for entry in marked)
+    memory.update((one.instance_id, now) for one in candidates)
     for instance_id in [one for one, at in memory.items() if now - at > HIDDEN_FOR]:
         del memory[instance_id]
     return memory.keys()
+
+
+def _shown(observed: Observed, instance_id: str) -> Instance | AwsError | None:
+    """None only where EC2 itself says that the id does not exist: absence is no proof."""
+    if instance_id in observed.gone:
+        return None
+    seen = observed.seen.get(instance_id)
+    return seen if seen is not None else observed.unreadable.get(instance_id, NOT_ASKED)
+
+
+def _zone(candidate: Candidate) -> str | None:
+    return next((one.zone for one in candidate.listed if one.zone), None)
+
+
+def _may_be_new(entry: Marked) -> bool:
+    return entry.waited is None or entry.waited < JUST_MARKED

@@ -2,227 +2,216 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.model import Ending, Instance, Sight, State
+from handler.aws.lists import managed_too
+from handler.instances.auto_scaling import members, terminate_member
+from handler.instances.calls import ask, chunks, filtered, literal, read_all, request_id, tags_of
+from handler.instances.ec2_reading import Found, read_instance
+from handler.instances.fleets import replacing
+from handler.instances.model import Instance, Observed, State
+from handler.instances.ownership import LOGICAL_ID_TAG
 from handler.instances.ports import Accepted, Change
+from handler.instances.surroundings import Member
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
 
 FILTER_VALUES = 200
 """Values of one filter (AWS, DescribeInstances)."""
 LIVE = [State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]
 STANDING = ["open", "active", "disabled"]
 """Spot request states in which a persistent request may still launch (EC2, Spot request status)."""
-
-_WHEN = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
+UNCONFIRMED = AwsError(
+    "NotShown", "EC2 neither shows it nor says that it does not exist", ErrorKind.NO_ANSWER
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Ec2Machines:
-    """The port `Machines` on EC2 and Auto Scaling.
+    """The port `Machines`.
 
     Args:
-        ec2: the client for the function's own region.
-        autoscaling: makes the Auto Scaling client, the first time it is needed.
+        looking: EC2, for what may be asked again: with the SDK's retries.
+        acting: EC2, for what destroys: without them.
+        autoscaling: makes the Auto Scaling client, without retries, the first time it is needed.
     """
 
-    ec2: EC2Client
+    looking: EC2Client
+    acting: EC2Client
     autoscaling: Callable[[], AutoScalingClient]
 
-    def look(self, ids: Collection[str]) -> Sight:
-        """DescribeInstances by filter, 200 ids a call: unknown ids are just absent."""
-        seen: dict[str, Instance] = {}
-        unreadable: dict[str, AwsError] = {}
-        for chunk in _chunks(ids):
-            answer = self._find([{"Name": "instance-id", "Values": chunk}])
-            if isinstance(answer, AwsError):
-                unreadable |= dict.fromkeys(chunk, answer)
-                continue
-            for raw in answer:
-                instance = _instance(raw)
-                if isinstance(instance, AwsError):
-                    unreadable[raw["InstanceId"]] = instance
-                else:
-                    seen[instance.instance_id] = instance
-        return Sight(seen, unreadable)
+    def look(self, zones: Mapping[str, str | None]) -> Observed:
+        """DescribeInstances by filter; what that does not show is asked for by its id.
 
-    def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
-        """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""
-        try:
-            answer = self.ec2.terminate_instances(InstanceIds=list(ids), DryRun=dry_run)
-        except error_codes.SDK_ERRORS as error:
-            return _unless_dry_run(error_codes.read(error))
-        if error_codes.lacks(answer, "TerminatingInstances"):
-            return error_codes.NOT_AWS
-        changes = {
-            one["InstanceId"]: Change(one["PreviousState"]["Name"], one["CurrentState"]["Name"])
-            for one in answer["TerminatingInstances"]
-        }
-        return Accepted(changes, answer["ResponseMetadata"].get("RequestId"))
-
-    def shrink(self, instance_id: str) -> Accepted | AwsError:
-        """TerminateInstanceInAutoScalingGroup with decrement: the group does not replace it.
-
-        A member that waits in a lifecycle hook runs on for up to 48 hours (AWS, "Lifecycle
-        hooks"). It is not asked for again: nobody promises that the group would not get smaller
-        once more.
+        A filter shows nothing of what another AWS service manages, unless it is asked to, and fails
+        for the whole region while one zone is ill. Only asked by its id does EC2 say that an
+        instance does not exist (EC2 API, DescribeInstances).
         """
-        groups = self.autoscaling()
-        try:
-            known = groups.describe_auto_scaling_instances(InstanceIds=[instance_id])
-            if error_codes.lacks(known, "AutoScalingInstances"):
-                return error_codes.NOT_AWS
-            metadata = known["ResponseMetadata"]
-            states = [member["LifecycleState"] for member in known["AutoScalingInstances"]]
-            if not any(state.startswith("Terminating") for state in states):
-                metadata = groups.terminate_instance_in_auto_scaling_group(
-                    InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-                )["ResponseMetadata"]
-        except error_codes.SDK_ERRORS as error:
-            return error_codes.read(error)
-        # The group terminates it after its hooks; accepted is all that there is to know now.
-        change = Change(State.RUNNING, State.SHUTTING_DOWN)
-        return Accepted({instance_id: change}, metadata.get("RequestId"))
+        shown = self._find([{"Name": "instance-id", "Values": list(zones)}])
+        found = Found()
+        if not isinstance(shown, AwsError):
+            found.add(shown)
+            self._by_id(zones.keys() - found.ids, found)
+        elif shown.kind in {ErrorKind.FAULTY, ErrorKind.NO_ANSWER}:
+            by_zone: dict[str | None, list[str]] = {}
+            for instance_id, zone in zones.items():
+                by_zone.setdefault(zone, []).append(instance_id)
+            for ids in by_zone.values():
+                self._by_id(ids, found)
+        else:
+            found.unreadable |= dict.fromkeys(zones, shown)
+        return Observed(found.seen, frozenset(found.gone), found.unreadable)
 
-    def fleet_size(self, tags: Mapping[str, str]) -> int | AwsError:
-        """Counts what is live and bears the tags, page by page."""
-        found = self._bearing(tags, LIVE)
-        return found if isinstance(found, AwsError) else len(found)
+    def _by_id(self, ids: Collection[str], found: Found) -> None:
+        """Ask for these by their ids: `InvalidInstanceID.NotFound` names those that do not exist."""
+        waiting = [sorted(ids)] if ids else []
+        while waiting:
+            asked = waiting.pop()
+            shown = self._read(InstanceIds=asked)
+            if not isinstance(shown, AwsError):
+                found.add(shown)
+                found.unreadable |= dict.fromkeys(set(asked) - found.ids, UNCONFIRMED)
+            elif shown.kind is not ErrorKind.MISSING:
+                found.unreadable |= dict.fromkeys(asked, shown)
+            elif named := shown.named.intersection(asked):
+                found.gone |= named
+                if rest := [one for one in asked if one not in named]:
+                    waiting.append(rest)
+            elif len(asked) == 1:
+                found.gone |= set(asked)
+            else:
+                waiting += [[one] for one in asked]
+
+    def neighbours(
+        self, logical_ids: Collection[str], ids: Collection[str]
+    ) -> tuple[Instance, ...] | AwsError:
+        """Running instances by their tag, 200 values a call, and by their ids."""
+        found: list[Instance] = []
+        for name, values in (
+            (f"tag:{LOGICAL_ID_TAG}", [literal(one) for one in sorted(logical_ids)]),
+            ("instance-id", sorted(ids)),
+        ):
+            for chunk in chunks(values, FILTER_VALUES):
+                shown = self._find(
+                    [filtered(name, chunk), filtered("instance-state-name", [State.RUNNING])]
+                )
+                if isinstance(shown, AwsError):
+                    return shown
+                found += [one for one in map(read_instance, shown) if not isinstance(one, AwsError)]
+        return tuple(found)
+
+    def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
+        """Counts what is live and bears the tags (or all of the keys), page by page."""
+        live = filtered("instance-state-name", LIVE)
+        bearing = self._find(
+            [*(filtered(f"tag:{key}", [literal(value)]) for key, value in tags.items()), live]
+        )
+        if isinstance(bearing, AwsError) or not or_keys:
+            return bearing if isinstance(bearing, AwsError) else len(bearing)
+        others = self._find([filtered("tag-key", [literal(min(or_keys))]), live])
+        if isinstance(others, AwsError):
+            return others
+        ids = {raw["InstanceId"] for raw in bearing}
+        ids |= {raw["InstanceId"] for raw in others if set(or_keys) <= tags_of(raw).keys()}
+        return len(ids)
 
     def running(self, tags: Mapping[str, str]) -> tuple[Instance, ...] | AwsError:
         """Running instances that bear the tags, for who examines what may be done to them."""
-        found = self._bearing(tags, [State.RUNNING])
+        filters = [filtered(f"tag:{key}", [literal(value)]) for key, value in tags.items()]
+        found = self._find([*filters, filtered("instance-state-name", [State.RUNNING])])
         if isinstance(found, AwsError):
             return found
-        read = [_instance(raw) for raw in found]
-        return tuple(one for one in read if not isinstance(one, AwsError))
+        return tuple(one for one in map(read_instance, found) if not isinstance(one, AwsError))
 
-    def running_with(self, tag: str, values: Collection[str]) -> Mapping[str, str] | AwsError:
-        """Running instances by the value of a tag, 200 values a call."""
-        return self._by(
-            f"tag:{tag}", [_literal(value) for value in values], [State.RUNNING], partial(_tag, tag)
+    def fleets(self, fleets: Collection[str]) -> Mapping[str, bool | AwsError]:
+        """DescribeFleets and DescribeSpotFleetRequests."""
+        return replacing(self.looking, fleets)
+
+    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+        """DescribeAutoScalingInstances, and of each shown DescribeInstanceAttribute."""
+        return members(self.autoscaling(), self.looking, ids)
+
+    def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
+        """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""
+        answer = ask(
+            lambda: self.acting.terminate_instances(InstanceIds=list(ids), DryRun=dry_run),
+            "TerminatingInstances",
         )
+        if isinstance(answer, AwsError):
+            return _unless_dry_run(answer)
+        changes = {
+            one["InstanceId"]: Change(_state(one, "PreviousState"), _state(one, "CurrentState"))
+            for one in answer["TerminatingInstances"]
+            if "InstanceId" in one
+        }
+        return Accepted(changes, request_id(answer))
 
-    def live_from(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
-        """Live instances by the Spot request that launched them, 200 requests a call."""
-        return self._by("spot-instance-request-id", requests, LIVE, _request)
+    def terminate_in_group(self, instance_id: str) -> Accepted | AwsError:
+        """TerminateInstanceInAutoScalingGroup, once."""
+        return terminate_member(self.autoscaling(), instance_id)
 
-    def standing_requests(self, requests: Collection[str]) -> frozenset[str] | AwsError:
+    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
         """DescribeSpotInstanceRequests by filter: the persistent ones that are not over."""
-        standing: set[str] = set()
-        for chunk in _chunks(requests):
-            filters: list[FilterTypeDef] = [
-                {"Name": "spot-instance-request-id", "Values": chunk},
-                {"Name": "type", "Values": ["persistent"]},
-                {"Name": "state", "Values": STANDING},
-            ]
-            pages = self.ec2.get_paginator("describe_spot_instance_requests")
-            try:
-                for page in pages.paginate(Filters=filters):
-                    if error_codes.lacks(page, "SpotInstanceRequests"):
-                        return error_codes.NOT_AWS
-                    standing |= {
-                        one["SpotInstanceRequestId"] for one in page["SpotInstanceRequests"]
-                    }
-            except error_codes.SDK_ERRORS as error:
-                return error_codes.read(error)
-        return frozenset(standing)
+        standing: dict[str, str] = {}
+        for chunk in chunks(requests, FILTER_VALUES):
+            found = read_all(
+                self.looking,
+                "describe_spot_instance_requests",
+                "SpotInstanceRequests",
+                Filters=[
+                    filtered("spot-instance-request-id", chunk),
+                    filtered("type", ["persistent"]),
+                    filtered("state", STANDING),
+                ],
+            )
+            if isinstance(found, AwsError):
+                return found
+            standing |= {raw["SpotInstanceRequestId"]: raw.get("State", "") for raw in found}
+        return standing
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """CancelSpotInstanceRequests, once."""
-        try:
-            answer = self.ec2.cancel_spot_instance_requests(
+        answer = ask(
+            lambda: self.acting.cancel_spot_instance_requests(
                 SpotInstanceRequestIds=list(requests), DryRun=dry_run
-            )
-        except error_codes.SDK_ERRORS as error:
-            return _unless_dry_run(error_codes.read(error))
-        if error_codes.lacks(answer, "CancelledSpotInstanceRequests"):
-            return error_codes.NOT_AWS
+            ),
+            "CancelledSpotInstanceRequests",
+        )
+        if isinstance(answer, AwsError):
+            return _unless_dry_run(answer)
         changes = {
-            one["SpotInstanceRequestId"]: Change("active", one["State"])
+            one["SpotInstanceRequestId"]: Change("active", one.get("State", ""))
             for one in answer["CancelledSpotInstanceRequests"]
         }
-        return Accepted(changes, answer["ResponseMetadata"].get("RequestId"))
+        return Accepted(changes, request_id(answer))
 
-    def _bearing(
-        self, tags: Mapping[str, str], states: Sequence[str]
-    ) -> list[InstanceTypeDef] | AwsError:
-        filters: list[FilterTypeDef] = [
-            {"Name": f"tag:{key}", "Values": [_literal(value)]} for key, value in tags.items()
-        ]
-        return self._find([*filters, {"Name": "instance-state-name", "Values": states}])
-
-    def _by(
-        self,
-        name: str,
-        values: Collection[str],
-        states: Sequence[str],
-        key: Callable[[InstanceTypeDef], str],
-    ) -> Mapping[str, str] | AwsError:
-        found: dict[str, str] = {}
-        for chunk in _chunks(values):
-            answer = self._find(
-                [
-                    {"Name": name, "Values": chunk},
-                    {"Name": "instance-state-name", "Values": states},
-                ]
+    def live_from(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
+        """Live instances by the Spot request that launched them, 200 requests a call."""
+        live: dict[str, str] = {}
+        for chunk in chunks(requests, FILTER_VALUES):
+            found = self._find(
+                [filtered("spot-instance-request-id", chunk), filtered("instance-state-name", LIVE)]
             )
-            if isinstance(answer, AwsError):
-                return answer
-            found |= {raw["InstanceId"]: key(raw) for raw in answer}
-        return found
+            if isinstance(found, AwsError):
+                return found
+            live |= {raw["InstanceId"]: raw["SpotInstanceRequestId"] for raw in found}
+        return live
 
-    def _find(self, filters: Sequence[FilterTypeDef]) -> list[InstanceTypeDef] | AwsError:
+    def _find(self, filters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | AwsError:
+        return self._read(Filters=list(filters), **managed_too(self.looking, "DescribeInstances"))
+
+    def _read(self, **given: object) -> list[dict[str, Any]] | AwsError:
         """Every page or none: half an answer would make known instances look unknown."""
-        found: list[InstanceTypeDef] = []
-        try:
-            for page in self.ec2.get_paginator("describe_instances").paginate(Filters=filters):
-                if error_codes.lacks(page, "Reservations"):
-                    return error_codes.NOT_AWS
-                for reservation in page["Reservations"]:
-                    found += reservation["Instances"]
-        except error_codes.SDK_ERRORS as error:
-            return error_codes.read(error)
-        return found
-
-
-def _instance(raw: InstanceTypeDef) -> Instance | AwsError:
-    name = raw["State"]["Name"]
-    try:
-        state = State(name)
-    except ValueError:  # a state that EC2 did not have when this was written: nothing is decided
-        return AwsError("UnknownState", f"EC2 shows the state {name!r}", ErrorKind.FAULTY)
-    return Instance(
-        instance_id=raw["InstanceId"],
-        state=state,
-        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
-        tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", [])},
-        ending=_ending(raw) if state.ended else None,
-        spot_request=raw.get("SpotInstanceRequestId"),
-    )
-
-
-def _ending(raw: InstanceTypeDef) -> Ending:
-    """How it ended: EC2's `User initiated (2025-11-25 12:30:00 GMT)`, and the reason's code."""
-    transition = raw.get("StateTransitionReason") or ""
-    code = raw.get("StateReason", {}).get("Code") or "Client.UserInitiatedShutdown"
-    when = _WHEN.search(transition)
-    return Ending(
-        by_api=transition.startswith("User initiated") and code == "Client.UserInitiatedShutdown",
-        at=datetime.fromisoformat(when[1]).replace(tzinfo=UTC) if when else None,
-    )
+        found = read_all(self.looking, "describe_instances", "Reservations", **given)
+        if isinstance(found, AwsError):
+            return found
+        return [raw for reservation in found for raw in reservation.get("Instances", [])]
 
 
 def _unless_dry_run(error: AwsError) -> Accepted | AwsError:
@@ -231,19 +220,5 @@ def _unless_dry_run(error: AwsError) -> Accepted | AwsError:
     return error
 
 
-def _chunks(values: Collection[str]) -> list[list[str]]:
-    rest = iter(values)
-    return list(iter(lambda: list(islice(rest, FILTER_VALUES)), []))
-
-
-def _literal(value: str) -> str:
-    """A filter's value without its wildcards (EC2, "Filter using wildcards")."""
-    return re.sub(r"([\\*?])", r"\\\1", value)
-
-
-def _tag(key: str, raw: InstanceTypeDef) -> str:
-    return next(tag["Value"] for tag in raw["Tags"] if tag["Key"] == key)
-
-
-def _request(raw: InstanceTypeDef) -> str:
-    return raw["SpotInstanceRequestId"]
+def _state(raw: Mapping[str, Any], key: str) -> str:
+    return str(raw.get(key, {}).get("Name", "no state"))

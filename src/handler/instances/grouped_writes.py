@@ -1,164 +1,123 @@
-"""Writes of several threads to DynamoDB, sent together: one request for up to a hundred items.
+"""Writes to DynamoDB that go out together: each with its own condition, and its own answer.
 
-Powertools writes each record by itself, and through boto3 a request costs more processor time than
-everything else that a report does. So what comes while one request is under way, or shortly after
-it, makes up the next one (group commit): each write keeps its own condition and its own answer, and
-one that is alone goes as it would without this. In a transaction each write is billed as two
-(DynamoDB, "Capacity management for transactions").
+Through boto3 a request costs more processor time than all else that a report does, so up to a
+hundred writes make one transaction. It is carried out whole or not at all; its reasons tell which
+writes are at fault, and the others go out again without them. A write that met another transaction
+is not repeated by botocore (DynamoDB, "TransactWriteItems", "Error handling"); it is here. In a
+transaction each write is billed as two (DynamoDB, "Capacity management for transactions").
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from queue import SimpleQueue
-from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+from handler.aws import error_codes
+from handler.aws.errors import AwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MOST = 100
 """Writes in one transaction at most (DynamoDB, TransactWriteItems)."""
-KEY = "id"
-"""The table's key (Powertools' default, and the template's)."""
-PAUSE = 0.025
-"""Seconds between the beginnings of two requests, for more to come together."""
+CONDITION = "ConditionalCheckFailed"
+BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Codes of one write that may be carried out a moment later (DynamoDB, CancellationReason)."""
+TRIES = 8
+"""How often what is busy is written again: some three seconds, with the pauses between."""
+
+Write = tuple[str, dict[str, Any]]
+"""`Put`, `Update` or `Delete`, and boto3's parameters of the call of that name."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    kind: str
-    request: dict[str, Any]
-    answer: SimpleQueue[Any] = field(default_factory=SimpleQueue)  # boto3's, or an exception
+class Refused:
+    """Why one write was not made, as DynamoDB's code says, and the item as it is, where it is told."""
 
-    @property
-    def item(self) -> tuple[str, str]:
-        """Which item it writes: the table's name and the item's id."""
-        attributes = self.request["Item" if self.kind == "Put" else "Key"]
-        return self.request["TableName"], attributes[KEY]["S"]
+    code: str
+    item: Mapping[str, Any] = field(default_factory=dict)
 
 
-class GroupedWrites:
-    """A boto3 DynamoDB client, but for `put_item` and `update_item`.
+def write_together(
+    client: DynamoDBClient,
+    writes: Mapping[str, Write],
+    left: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[dict[str, Refused], AwsError | None]:
+    """Make these writes, each of another item, within `left` seconds.
 
-    Args:
-        client: makes the requests; everything else is handed to it.
+    Returns those that were refused, by their names; and what ails the table, if it could not be
+    used: then what is not among the refused may or may not have been written.
     """
+    refused: dict[str, Refused] = {}
+    waiting, busy, tries = list(writes.items()), list[tuple[str, Write]](), 0
+    while waiting or busy:
+        if not waiting:
+            pause = min(0.05 * 2**tries, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            if tries == TRIES or left() < pause:
+                break
+            sleep(pause)
+            tries += 1
+            waiting, busy = busy, []
+        group, waiting = waiting[:MOST], waiting[MOST:]
+        reasons = _send(client, [write for _, write in group])
+        if isinstance(reasons, AwsError):
+            return refused, reasons
+        for (name, write), reason in zip(group, reasons, strict=True) if reasons else ():
+            code = reason.get("Code") or "None"
+            if code in BUSY:
+                busy.append((name, write))
+            elif code == "None":
+                waiting.append((name, write))
+            else:
+                refused[name] = Refused(code, reason.get("Item") or {})
+    return refused | {name: Refused("TransactionConflict") for name, _ in busy}, None
 
-    def __init__(self, client: DynamoDBClient) -> None:
-        self._client = client
-        self._waiting: SimpleQueue[_Write] = SimpleQueue()
-        self._starting = Lock()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
-        return getattr(self._client, name)
-
-    def put_item(self, **request: Any) -> Any:  # noqa: ANN401 - boto3's parameters and answer
-        """PutItem. Raises what the client raises; ConditionalCheckFailedException among it."""
-        return self._write(_Write("Put", request))
-
-    def update_item(self, **request: Any) -> Any:  # noqa: ANN401 - boto3's parameters and answer
-        """UpdateItem. Raises what the client raises."""
-        return self._write(_Write("Update", request))
-
-    def _write(self, write: _Write) -> Any:  # noqa: ANN401 - boto3's answer
-        self._waiting.put(write)
-        with self._starting:
-            _ = self._sender
-        answer = write.answer.get()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    @cached_property
-    def _sender(self) -> Thread:
-        """Sends what waits, for as long as the execution environment lives."""
-        sender = Thread(target=self._send_for_ever, name="grouped-writes", daemon=True)
-        sender.start()
-        return sender
-
-    def _send_for_ever(self) -> None:
-        following = 0.0
-        held: list[_Write] = []
-        while True:
-            writes = held or [self._waiting.get()]
-            time.sleep(max(following - time.monotonic(), 0))
-            following = time.monotonic() + PAUSE
-            writes += [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
-            writes, held = _together(writes)
-            try:
-                self._send(writes)
-            except BaseException as error:  # noqa: BLE001 - nobody may wait for ever
-                for write in writes:
-                    write.answer.put(error)
-
-    def _send(self, writes: Sequence[_Write]) -> None:
-        """Answer every one of these."""
+def _send(
+    client: DynamoDBClient, writes: Sequence[Write]
+) -> Sequence[Mapping[str, Any]] | AwsError:
+    """Nothing where all were written; else the reasons, in the writes' order, at least one with a code."""
+    try:
         if len(writes) == 1:
-            self._alone(writes[0])
-            return
-        try:
-            self._client.transact_write_items(
-                TransactItems=[{write.kind: write.request} for write in writes]  # type: ignore[misc]
-            )
-        except ClientError as error:
-            self._refused(writes, error)
+            _alone(client, *writes[0])
         else:
-            for write in writes:
-                write.answer.put({})
-
-    def _alone(self, write: _Write) -> None:
-        call = self._client.put_item if write.kind == "Put" else self._client.update_item
-        try:
-            write.answer.put(call(**write.request))
-        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits for it
-            write.answer.put(error)
-
-    def _refused(self, writes: Sequence[_Write], error: ClientError) -> None:
-        """Nothing was written. Where the reasons are told, only those at fault are refused."""
-        reasons: Sequence[dict[str, Any]] | None = error.response.get("CancellationReasons")  # type: ignore[assignment]
-        if reasons is None:
-            for write in writes:
-                write.answer.put(error)
-            return
-        blameless = []
-        for write, reason in zip(writes, reasons, strict=True):
-            code = reason.get("Code")
-            if code == "None":
-                blameless.append(write)
-            elif code == "ConditionalCheckFailed":
-                write.answer.put(_condition_failed(reason))
-            else:  # throttled, or met another transaction: the client knows how to try again
-                self._alone(write)
-        if blameless:
-            self._send(blameless)
+            together: Any = [{kind: request} for kind, request in writes]
+            client.transact_write_items(TransactItems=together)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "ConditionalCheckFailedException":
+            return [{"Code": CONDITION, "Item": error.response.get("Item")}]
+        if code == "TransactionCanceledException":
+            reasons: Any = error.response.get("CancellationReasons") or ()
+            told = any(one.get("Code") not in {None, "None"} for one in reasons)
+            if told and len(reasons) == len(writes):
+                return list(reasons)
+            code = "TransactionConflict"  # it does not say whose fault it is
+        return [{"Code": code}] * len(writes) if code in BUSY else error_codes.read(error)
+    except error_codes.SDK_ERRORS as error:
+        return error_codes.read(error)
+    return ()
 
 
-def _together(writes: Sequence[_Write]) -> tuple[list[_Write], list[_Write]]:
-    """What goes into one transaction, and what is held back: no item may be in it twice."""
-    chosen: dict[tuple[str, str], _Write] = {}
-    held = []
-    for write in writes:
-        if len(chosen) == MOST or write.item in chosen:
-            held.append(write)
-        else:
-            chosen[write.item] = write
-    return [*chosen.values()], held
-
-
-def _condition_failed(reason: dict[str, Any]) -> ClientError:
-    """As PutItem would have said it."""
-    answer: Any = {
-        "Error": {
-            "Code": "ConditionalCheckFailedException",
-            "Message": reason.get("Message", "The conditional request failed"),
-        }
-    }
-    if "Item" in reason:
-        answer["Item"] = reason["Item"]
-    return ClientError(answer, "PutItem")
+def _alone(client: DynamoDBClient, kind: str, request: dict[str, Any]) -> None:
+    """A single write is billed once, and costs less time."""
+    if kind == "Put":
+        client.put_item(**request)
+    elif kind == "Update":
+        client.update_item(**request)
+    else:
+        client.delete_item(**request)

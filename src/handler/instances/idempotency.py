@@ -1,140 +1,236 @@
-"""The idempotency table: what was reported, and proven, within the window (Powertools)."""
+"""The idempotency table: what was reported, and proven, within the window.
+
+The records are Powertools': its persistence layer makes each write with its condition, and
+`grouped_writes` sends them together.
+
+The unit is the acknowledged success report of one instance, whichever agent made it. A run claims
+it, reports, and keeps the acknowledgement. A run that dies between acknowledgement and record costs
+one repeated report: its claim ends with its time, and the next run reports again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import (
-    BasePersistenceLayer,
+    DynamoDBPersistenceLayer,
     IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyInconsistentStateError,
-    IdempotencyPersistenceLayerError,
 )
 
-from handler.instances.ports import BackendError, Delivery
+from handler.aws import error_codes
+from handler.deadline import ACCOUNTING_AT_MOST
+from handler.instances.grouped_writes import CONDITION, Refused, Write, write_together
+from handler.instances.ports import Claim
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.logging import Logger
-    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from handler.deadline import Deadline
 
 REMEMBERED_LOCALLY = 20_000
-"""Acknowledged reports that an execution environment knows without asking the table: more than two
-of the largest runs make, since Powertools' memory forgets the oldest in no thread-safe way."""
+"""Acknowledged reports that an execution environment knows without asking the table."""
+REPORTS, PROOFS = "success-report", "lived-here"
+"""Prefixes of the records' keys: fixed, so that aliases and versions of the function share them."""
+DONE, UNDER_WAY = "COMPLETED", "INPROGRESS"
+"""Powertools' words for a record's status."""
 
 
-class _NotProven(Exception):  # noqa: N818 - not an error: it keeps Powertools from recording a no
-    """The answer was no; only a yes is remembered."""
+class Acknowledged:
+    """Reports and proofs that an execution environment knows to be in the table, until they expire."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def knows(self, key: str) -> bool:
+        """Whether it is known to be in the window."""
+        return self._until.get(key, 0.0) > time.time()
+
+    def add(self, key: str, until: float) -> None:
+        """Remember it until then; the oldest are forgotten, and asked for again."""
+        self._until[key] = until
+        if len(self._until) > REMEMBERED_LOCALLY:
+            del self._until[next(iter(self._until))]
 
 
 class IdempotencyTable:
-    """Powertools' idempotency on one DynamoDB table, for the life of an execution environment.
+    """The table as one run uses it: the port `Table`, and the memory of proofs. It raises nothing.
 
-    The unit is the acknowledged success report of one instance. A report that raises leaves no
-    record, so the next run sends it again; an acknowledged one is not sent again in the window.
+    Where DynamoDB cannot be used (denied, missing, silent, throttled to the end) it says so once, is
+    not asked again in this run, and nothing stands in a report's way: it may then be made, and
+    counted, twice. The other way round nothing would be reported as long as the table is down, and
+    the backend and EC2 would drift apart: that is worse. One record's trouble is that record's.
+
+    Args:
+        client: DynamoDB.
+        table: its name.
+        window_seconds: how long an acknowledged report is not repeated.
+        known: what the execution environment knows.
+        deadline: claims end with the run, and what is busy is tried again within it.
+        warn: told once when the table cannot be used.
+        sleep: waits for so many seconds.
     """
 
-    def __init__(self, store: BasePersistenceLayer, window_seconds: int) -> None:
-        self.config = IdempotencyConfig(
-            expires_after_seconds=window_seconds,
-            use_local_cache=True,
-            local_cache_max_items=REMEMBERED_LOCALLY,
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        *,
+        table: str,
+        window_seconds: int,
+        known: Acknowledged,
+        deadline: Deadline,
+        warn: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client, self._known, self._deadline = client, known, deadline
+        self._window, self._warn, self._sleep = window_seconds, warn, sleep
+        config = IdempotencyConfig(expires_after_seconds=window_seconds)
+        # Powertools registers its user agent with each client that it is given, once for each run:
+        # the header would grow until DynamoDB refuses it. These have nothing to register with.
+        reads: Any = SimpleNamespace(get_item=client.get_item, update_item=client.update_item)
+        self._proofs = DynamoDBPersistenceLayer(table, boto3_client=reads)
+        self._proofs.configure(config, key_prefix=PROOFS)
+        self._written = _Written()
+        self._reports = DynamoDBPersistenceLayer(table, boto3_client=self._written)  # type: ignore[arg-type]
+        self._reports.configure(config, key_prefix=REPORTS)
+        self._claimed: dict[str, Any] = {}
+        self._down = False
+
+    def claim(self, instance_ids: Sequence[str]) -> dict[str, Claim]:
+        """Claim these success reports for this run, which Lambda ends by then at the latest."""
+        known = {one for one in instance_ids if self._known.knows(f"{REPORTS}#{one}")}
+        millis = int(max(self._deadline.to_report() + ACCOUNTING_AT_MOST, 0.0) * 1000)
+        writes: dict[str, Write] = {}
+        for one in instance_ids:
+            if one in known:
+                continue
+            self._reports.save_inprogress(_subject(one), millis)
+            writes[one] = ("Put", self._written.request)
+            self._claimed[one] = self._written.request["Item"]["in_progress_expiration"]
+        refused = self._write(writes)
+        claims = {one: self._read(one, why) for one, why in refused.items()}
+        return (
+            dict.fromkeys(instance_ids, Claim.FREE) | dict.fromkeys(known, Claim.REPORTED) | claims
         )
-        # The prefixes are fixed, so that aliases and versions of the function share the records.
-        once = idempotent_function(
-            data_keyword_argument="subject", persistence_store=store, config=self.config
-        )
-        self.report: Callable[..., Any] = once(_report, key_prefix="success-report")
-        self.prove: Callable[..., Any] = once(_prove, key_prefix="lived-here")
 
-    def ledger(self, agent_id: str, context: LambdaContext, logger: Logger) -> AgentLedger:
-        """The table as one run of one agent uses it; in-progress records end with the run."""
-        self.config.register_lambda_context(context)
-        return AgentLedger(self, agent_id, logger)
+    def acknowledged(self, instance_ids: Sequence[str]) -> None:
+        """Keep that these reports were acknowledged."""
+        writes: dict[str, Write] = {}
+        for one in instance_ids:
+            self._known.add(f"{REPORTS}#{one}", time.time() + self._window)
+            self._reports.save_success(_subject(one), _subject(one))
+            writes[one] = ("Update", self._written.request)
+        self._write(writes)
 
+    def release(self, instance_ids: Sequence[str]) -> None:
+        """Give claims back whose reports did not get through: the next run makes them.
 
-def _report(*, subject: dict[str, str], send: Callable[[], None]) -> dict[str, str]:
-    send()
-    return subject
-
-
-def _prove(*, subject: dict[str, str], ask: Callable[[], bool]) -> dict[str, str]:
-    if not ask():
-        raise _NotProven
-    return subject
-
-
-@dataclass(slots=True)
-class AgentLedger:
-    """The port `Ledger`, and the memory of what was proven."""
-
-    table: IdempotencyTable
-    agent_id: str
-    logger: Logger
-    _down: bool = False
-
-    def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-        """Send through Powertools; without the table, send all the same.
-
-        While DynamoDB refuses or throttles, a report may be made, and counted, twice. The other
-        way round, nothing would be reported as long as the table is down, and the backend and EC2
-        would drift apart: that is worse.
+        Only this run's own: a call that Lambda froze may go out when another has claimed them.
         """
-        if self._down:
-            send()
-            return Delivery.FIRST
-        sent = False
-        failure: BackendError | None = None
-
-        def send_and_note() -> None:
-            nonlocal sent, failure
-            try:
-                send()
-            except BackendError as error:
-                failure = error
-                raise
-            sent = True
-
-        subject = {"agent_id": self.agent_id, "instance_id": instance_id}
-        try:
-            self.table.report(subject=subject, send=send_and_note)
-        except IdempotencyAlreadyInProgressError:
-            return Delivery.UNDER_WAY
-        except (IdempotencyPersistenceLayerError, IdempotencyInconsistentStateError) as error:
-            self._note_down(error)
-            if failure is not None:
-                raise failure from None
-            if not sent:
-                send()
-            return Delivery.FIRST
-        return Delivery.FIRST if sent else Delivery.REPLAYED
+        writes: dict[str, Write] = {}
+        for one in instance_ids:
+            self._reports.delete_record(_subject(one), exception=Exception())
+            condition = {
+                "ConditionExpression": "#status = :under_way AND #until = :until",
+                "ExpressionAttributeNames": {
+                    "#status": "status",
+                    "#until": "in_progress_expiration",
+                },
+                "ExpressionAttributeValues": {
+                    ":under_way": {"S": UNDER_WAY},
+                    ":until": self._claimed[one],
+                },
+            }
+            writes[one] = ("Delete", self._written.request | condition)
+        self._write(writes)
 
     def remember(self, instance_id: str, ask: Callable[[], bool]) -> bool:
-        """Ask, unless the answer was yes within the window."""
-        if self._down:
-            return ask()
-        subject = {"agent_id": self.agent_id, "instance_id": instance_id}
-        try:
-            self.table.prove(subject=subject, ask=ask)
-        except _NotProven:
-            return False
-        except IdempotencyAlreadyInProgressError:
-            return ask()
-        except (IdempotencyPersistenceLayerError, IdempotencyInconsistentStateError) as error:
-            self._note_down(error)
-            return ask()
+        """Ask whether an instance lived here, unless the answer was yes within the window.
+
+        Raises what `ask` raises.
+        """
+        key, subject = f"{PROOFS}#{instance_id}", _subject(instance_id)
+        if self._known.knows(key):
+            return True
+        if not self._is_proven(subject):
+            if not ask():
+                return False
+            self._keep_proof(subject)
+        self._known.add(key, time.time() + self._window)
         return True
 
-    def _note_down(self, error: Exception) -> None:
-        """Ask a table that does not work once a run, not once a report."""
+    def _is_proven(self, subject: dict[str, str]) -> bool:
+        if self._down:
+            return False
+        try:
+            record = self._proofs.get_record(subject)
+        except error_codes.SDK_ERRORS as error:
+            self._give_up(str(error))
+            return False
+        except Exception:  # noqa: BLE001 - there is none, or it cannot be read
+            return False
+        return record is not None and record.status == DONE
+
+    def _keep_proof(self, subject: dict[str, str]) -> None:
+        if self._down:
+            return
+        try:
+            self._proofs.save_success(subject, subject)
+        except error_codes.SDK_ERRORS as error:
+            self._give_up(str(error))
+
+    def _read(self, instance_id: str, refused: Refused) -> Claim:
+        """What stands in the way of a claim; a record that cannot be read does not."""
+        if refused.code == "TransactionConflict":  # all the time: another run has it in hand
+            return Claim.UNDER_WAY
+        status = _value(refused.item, "status", "S")
+        if refused.code == CONDITION and status == DONE:
+            until = _value(refused.item, "expiration", "N")
+            self._known.add(f"{REPORTS}#{instance_id}", float(until) if until.isdecimal() else 0.0)
+            return Claim.REPORTED
+        return Claim.UNDER_WAY if status == UNDER_WAY else Claim.FREE
+
+    def _write(self, writes: dict[str, Write]) -> dict[str, Refused]:
+        """Make these writes together; return those that were refused."""
+        if self._down:
+            return {}
+        try:
+            refused, trouble = write_together(
+                self._client, writes, self._deadline.to_report, self._sleep
+            )
+        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw costs the table, no report
+            self._give_up(type(error).__name__)
+            return {}
+        if trouble is not None:
+            self._give_up(str(trouble))
+        return refused
+
+    def _give_up(self, cause: str) -> None:
         if not self._down:
             self._down = True
-            self.logger.warning(
-                "idempotency table not usable: reports go on without it, and may be made twice",
-                cause=str(error.__cause__ or error),
-            )
+            self._warn(cause)
+
+
+class _Written:
+    """A DynamoDB client that keeps the one request that Powertools makes, instead of sending it."""
+
+    def __init__(self) -> None:
+        self.request: dict[str, Any] = {}
+
+    def put_item(self, **request: Any) -> None:  # noqa: ANN401 - boto3's parameters
+        """Keep it."""
+        self.request = request
+
+    update_item = delete_item = put_item
+
+
+def _subject(instance_id: str) -> dict[str, str]:
+    return {"instance_id": instance_id}
+
+
+def _value(item: Mapping[str, Any], name: str, kind: str) -> str:
+    """An attribute's value; of an attribute that is missing, or of another type, none."""
+    attribute = item.get(name)
+    return str(attribute.get(kind, "")) if isinstance(attribute, dict) else ""

@@ -1,4 +1,4 @@
-"""What the backend wants gone, and what EC2 shows."""
+"""What the backend wants gone, for whom, and what EC2 shows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ REPLICA = "replica_terminated"
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One of `AGENT_ID`'s; `logical_id` is its machines' tag `LogicalAgentId`, where it is known."""
+    """One agent of `AGENT_ID`; `logical_id` is the value of its machines' tag `LogicalAgentId`."""
 
     agent_id: str
     logical_id: str | None = None
 
 
 class UntaggedReplicas(StrEnum):
-    """What happens to replicas that bear the polling worker's tags alone (`UNTAGGED_REPLICAS`)."""
+    """What happens to replicas that bear only the polling worker's tags (`UNTAGGED_REPLICAS`)."""
 
     REFUSE = "refuse"
     TERMINATE = "terminate"
@@ -32,32 +32,80 @@ class UntaggedReplicas(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """One valid entry of the backend's list.
+    """One valid entry of one agent's list.
 
-    `waited` is in seconds since the instance was marked, or None where the backend does not say.
+    Attributes:
+        instance_id: EC2's.
+        reason: the backend's; what is not known counts as a zombie's.
+        agent: whose list it stands in.
+        listed_at: when that list arrived (UTC); `waited` counts up to it.
+        zone: where the backend believes it is, or None.
+        waited: seconds since it was marked, or None: the backend does not say, or says a negative
+            number (contract section 1, quirk 6).
     """
 
     instance_id: str
     reason: str
+    agent: Agent
+    listed_at: datetime
     zone: str | None = None
     waited: float | None = None
+
+    @property
+    def as_replica(self) -> bool:
+        """Whether it is listed as a replica."""
+        return self.reason == REPLICA
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """An entry of the list that cannot be acted on; `shown` is what to log of it."""
+    """An entry that cannot be acted on; `placeholder`: of a replica that was never launched."""
 
+    agent: Agent
     shown: str
     why: str
+    placeholder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The backend's list as received: valid entries, first of each id, and the others."""
+class AgentList:
+    """One agent's list as received.
 
+    Attributes:
+        agent: who asked.
+        enabled: its own `auto_terminate_enabled`.
+        marked: the valid entries: of each id the first, and one more where the backend lists it
+            both as a replica and as a zombie.
+        told: entries that cannot be acted on, as far as they are told one by one.
+        invalid: how many there are, placeholders aside.
+        placeholders: how many entries are placeholders.
+    """
+
+    agent: Agent
+    enabled: bool
     marked: tuple[Marked, ...]
-    invalid: tuple[Invalid, ...]
-    auto_terminate_enabled: bool
+    told: tuple[Invalid, ...] = ()
+    invalid: int = 0
+    placeholders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One machine of this run's lists: its entries, in `AGENT_ID`'s order.
+
+    Attributes:
+        listed: by agents whose switch is on; may be empty.
+        switched_off: by agents whose switch is off.
+    """
+
+    instance_id: str
+    listed: tuple[Marked, ...]
+    switched_off: tuple[Marked, ...] = ()
+
+    @property
+    def first(self) -> Marked:
+        """The entry of the first agent that lists it; one whose switch is on comes first."""
+        return (self.listed or self.switched_off)[0]
 
 
 class State(StrEnum):
@@ -90,7 +138,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What EC2 shows of one instance."""
+    """What EC2 shows of one instance.
+
+    Attributes:
+        instance_id, state, zone, tags: EC2's.
+        ending: how it ended, if it has.
+        spot_request: the Spot request that launched it.
+        operator: the AWS service that manages it, if one does (EC2 API, `OperatorResponse`).
+    """
 
     instance_id: str
     state: State
@@ -98,15 +153,19 @@ class Instance:
     tags: Mapping[str, str] = field(default_factory=dict)
     ending: Ending | None = None
     spot_request: str | None = None
+    operator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What one look at EC2 showed.
+class Observed:
+    """What one look at EC2 showed of the ids that it was asked about.
 
-    An id that is neither in `seen` nor in `unreadable` is not known to EC2 in this account and
-    region. `unreadable` says why, for ids whose look-up failed: nothing is decided about them.
+    Attributes:
+        seen: id → the instance.
+        gone: ids that EC2 itself says do not exist, asked by their id.
+        unreadable: id → why nothing is known about it: nothing is decided.
     """
 
     seen: Mapping[str, Instance]
+    gone: frozenset[str]
     unreadable: Mapping[str, AwsError]

@@ -1,18 +1,22 @@
-"""The ways in which a listed entry's run can end (contract section 2)."""
+"""What became of a machine, phase by phase: each phase has a type of its own.
+
+A decision says what is to be done (`guard.Decision`). Acting makes it a *result*: `Ended`, `Denied`
+or `Left`. Reporting makes that a `Settled`, which alone bears one of the contract's outcomes.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Literal, TypeAlias
 
 from handler.instances.model import Marked
 
 
 class Outcome(Enum):
-    """One outcome per listed entry; the key that is returned, and the metric's name."""
+    """One outcome per listed machine (contract section 2): the returned key, the metric's name."""
 
     TERMINATED = ("terminated", "InstancesTerminated")
     ALREADY_GONE = ("already_gone", "InstancesAlreadyGone")
@@ -31,80 +35,107 @@ class Outcome(Enum):
         self.metric = metric
 
 
-STILL_WAITING = frozenset(
-    {
-        Outcome.TERMINATED,
-        Outcome.PLANNED,
-        Outcome.PENDING,
-        Outcome.REFUSED,
-        Outcome.FAILED,
-        Outcome.UNREPORTED,
-        Outcome.DEFERRED,
-    }
-)
-"""Outcomes of entries that were waiting for this function when the run began.
-
-The others were not: they had been reported, were gone by themselves, or are not ours. A backend
-lists confirmed replicas for ever with an ever larger wait (contract section 1, quirk 4), which
-must not raise the alarm on the oldest wait.
-"""
-
-
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """How one entry ended, with what the audit trail needs.
+class Trace:
+    """What the audit trail keeps of a call to EC2: codes, states and request id, where there are."""
 
-    Attributes:
-        marked: the entry.
-        outcome: its outcome.
-        why: the reason, for people; it is also what a failure report says.
-        error_code: AWS's code, where AWS said no.
-        previous_state: the state that EC2 showed before.
-        current_state: the state that EC2 shows now.
-        request_id: EC2's request id of the call that settled it.
-        ended_at: when it ended (UTC), for a success.
-        took: seconds from marking to EC2's acceptance, where both are known.
-    """
-
-    marked: Marked
-    outcome: Outcome
-    why: str = ""
     error_code: str | None = None
     previous_state: str | None = None
     current_state: str | None = None
     request_id: str | None = None
-    ended_at: datetime | None = None
+
+
+NO_TRACE = Trace()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It has ended, or EC2 has accepted to end it: a success report is due, as `marked.agent`.
+
+    Attributes:
+        marked: the owner's entry.
+        by_api: terminated through the API; else it is gone for another cause.
+        at: when it ended (UTC).
+        why: the reason, for people.
+        took: seconds from marking to EC2's acceptance, where both are known.
+    """
+
+    marked: Marked
+    by_api: bool
+    at: datetime
+    why: str
+    trace: Trace = NO_TRACE
     took: float | None = None
+
+    @property
+    def acknowledged(self) -> Literal[Outcome.TERMINATED, Outcome.ALREADY_GONE]:
+        """Its outcome once the report is acknowledged, for the first time in the window."""
+        return Outcome.TERMINATED if self.by_api else Outcome.ALREADY_GONE
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """It is ours, and a guard or EC2 said no: a failure report is due, as `marked.agent`."""
+
+    marked: Marked
+    outcome: Literal[Outcome.REFUSED, Outcome.FAILED]
+    why: str
+    trace: Trace = NO_TRACE
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Nothing was done that is to be reported; `untagged`: it lives, and nobody can end it."""
+
+    marked: Marked
+    outcome: Literal[Outcome.PLANNED, Outcome.PENDING, Outcome.IGNORED, Outcome.DEFERRED]
+    why: str
+    trace: Trace = NO_TRACE
+    untagged: bool = False
+
+
+Result: TypeAlias = Ended | Denied | Left
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How one machine's run ended: what is logged and counted."""
+
+    marked: Marked
+    outcome: Outcome
+    why: str
+    trace: Trace = NO_TRACE
+    took: float | None = None
+    untagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a run returns: the counts of contract section 2."""
 
-    listed: int
     counts: Counter[Outcome]
     auto_terminate_enabled: bool
     dry_run: bool
+    agents_failed: int = 0
+    untagged: int = 0
+    placeholders: int = 0
 
-    @classmethod
-    def of(
-        cls,
-        settled: Iterable[Settled],
-        *,
-        invalid: int,
-        auto_terminate_enabled: bool,
-        dry_run: bool,
-    ) -> Summary:
-        """Count the outcomes; `listed` is their sum by construction."""
-        counts = Counter(one.outcome for one in settled)
-        counts[Outcome.INVALID] += invalid
-        return cls(counts.total(), counts, auto_terminate_enabled, dry_run)
+    @property
+    def listed(self) -> int:
+        """Machines, each once, and entries that are invalid."""
+        return self.counts.total()
 
     def as_returned(self) -> dict[str, int | bool]:
-        """The handler's answer: every key of the contract, zeros too."""
-        return {
+        """The handler's answer: every key of the contract, zeros too, but for the last two."""
+        answer: dict[str, int | bool] = {
             "listed": self.listed,
             **{outcome.key: self.counts[outcome] for outcome in Outcome},
             "auto_terminate_enabled": self.auto_terminate_enabled,
             "dry_run": self.dry_run,
         }
+        answer |= {
+            key: count
+            for key, count in (("agents_failed", self.agents_failed), ("untagged", self.untagged))
+            if count
+        }
+        return answer

@@ -9,15 +9,10 @@ from enum import Enum, auto
 from typing import Protocol
 
 from handler.aws.errors import AwsError
-from handler.instances.model import Instance, Invalid, Listing, Sight
+from handler.backend.errors import BackendError
+from handler.instances.model import Agent, AgentList, Instance, Observed
 from handler.instances.outcome import Settled, Summary
-
-
-class BackendError(Exception):
-    """The backend's list could not be had, or a report was not acknowledged.
-
-    The message says what happened and what to do; it never holds a secret.
-    """
+from handler.instances.surroundings import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +25,7 @@ class Report:
 
 
 class Backend(Protocol):
-    """The product's backend, as one agent sees it."""
-
-    def marked(self) -> Listing:
-        """The instances to terminate. Raises BackendError when they are not to be had."""
-        ...
+    """The product's backend, as one agent reports to it."""
 
     def report(self, report: Report) -> None:
         """Deliver one report. Raises BackendError unless the backend acknowledged it."""
@@ -58,10 +49,31 @@ class Accepted:
 
 
 class Machines(Protocol):
-    """EC2's instances, in the function's own account and region."""
+    """EC2's instances, in the function's own account and region.
 
-    def look(self, ids: Collection[str]) -> Sight:
-        """What EC2 shows of these instances now."""
+    What looks may be asked again by the SDK; what destroys is asked exactly once.
+    """
+
+    def look(self, zones: Mapping[str, str | None]) -> Observed:
+        """What EC2 shows of up to 200 instances now, given with the zones they are believed in."""
+        ...
+
+    def neighbours(
+        self, logical_ids: Collection[str], ids: Collection[str]
+    ) -> tuple[Instance, ...] | AwsError:
+        """Running instances that bear one of these `LogicalAgentId`s, or have one of these ids."""
+        ...
+
+    def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
+        """How many live instances bear all of these tags, or (where there are any) all of these keys."""
+        ...
+
+    def fleets(self, fleets: Collection[str]) -> Mapping[str, bool | AwsError]:
+        """Which of these EC2 Fleets and Spot Fleets replace their members; one not shown is absent."""
+        ...
+
+    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+        """What Auto Scaling and EC2 show of these members of groups; one not shown is absent."""
         ...
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
@@ -71,24 +83,16 @@ class Machines(Protocol):
         """
         ...
 
-    def shrink(self, instance_id: str) -> Accepted | AwsError:
-        """Terminate a member of an Auto Scaling group, and lower what the group wants by one."""
+    def terminate_in_group(self, instance_id: str) -> Accepted | AwsError:
+        """Ask Auto Scaling once to terminate a member, which the group does not replace."""
         ...
 
-    def fleet_size(self, tags: Mapping[str, str]) -> int | AwsError:
-        """How many live instances bear all of these tags."""
-        ...
-
-    def running_with(self, tag: str, values: Collection[str]) -> Mapping[str, str] | AwsError:
-        """Running instances whose `tag` has one of these values: instance id → value."""
-        ...
-
-    def standing_requests(self, requests: Collection[str]) -> frozenset[str] | AwsError:
-        """Which of these Spot requests would launch another instance when theirs ends."""
+    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
+        """The persistent ones of these Spot requests that are not over: request → its state."""
         ...
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
-        """Cancel Spot requests; the instances that they launched go on running."""
+        """Cancel Spot requests. A `disabled` one's stopped instance ends with it."""
         ...
 
     def live_from(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
@@ -104,61 +108,6 @@ class History(Protocol):
         ...
 
 
-class Delivery(Enum):
-    """What became of a report that was to be delivered once per window."""
-
-    FIRST = auto()
-    """Acknowledged now."""
-    REPLAYED = auto()
-    """Acknowledged earlier in the window; not sent."""
-    UNDER_WAY = auto()
-    """Another run is sending it at this moment; not sent."""
-
-
-class Ledger(Protocol):
-    """Remembers acknowledged success reports for the idempotency window."""
-
-    def once(self, instance_id: str, send: Callable[[], None]) -> Delivery:
-        """Call `send` unless an acknowledged report is younger than the window.
-
-        What `send` raises comes through, and leaves no record. Without its store the ledger
-        sends all the same: a report twice is a nuisance, a report never is money.
-        """
-        ...
-
-
-class Journal(Protocol):
-    """Where a run's story goes: the structured log and the metrics."""
-
-    def settled(self, settled: Settled) -> None:
-        """Write one entry's outcome: the audit trail."""
-        ...
-
-    def accepted(self, instance_ids: Sequence[str], request_id: str | None) -> None:
-        """Write, at once, that EC2 accepted a call: known even if the run is killed after it."""
-        ...
-
-    def invalid(self, entry: Invalid) -> None:
-        """Write an entry of the list that cannot be acted on."""
-        ...
-
-    def fuse_blown(self, why: str) -> None:
-        """Say, once and loudly, that a run terminates nothing."""
-        ...
-
-    def stuck(self, instance: Instance, seconds: float) -> None:
-        """Warn of an instance that has been shutting down for too long."""
-        ...
-
-    def came_back(self, instance_id: str, request: str) -> None:
-        """Warn of an instance from a Spot request that this function had cancelled."""
-        ...
-
-    def summary(self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta) -> None:
-        """Write the run's counts and how long the backend's list took, and send the metrics."""
-        ...
-
-
 @dataclass(slots=True)
 class CancelledRequest:
     """A Spot request that was cancelled: the instances it is known to have launched, and when."""
@@ -167,14 +116,81 @@ class CancelledRequest:
     at: datetime
 
 
-class Outside(Protocol):
+class Claim(Enum):
+    """What stands in a report's way."""
+
+    FREE = auto()
+    """Nothing: it is this run's to make."""
+    REPORTED = auto()
+    """An acknowledged one is younger than the window."""
+    UNDER_WAY = auto()
+    """Another run is making it at this moment."""
+
+
+class Table(Protocol):
+    """The idempotency table, as reporting uses it (`idempotency.py`)."""
+
+    def claim(self, instance_ids: Sequence[str]) -> Mapping[str, Claim]:
+        """Claim these success reports for this run."""
+        ...
+
+    def acknowledged(self, instance_ids: Sequence[str]) -> None:
+        """Keep that these were acknowledged."""
+        ...
+
+    def release(self, instance_ids: Sequence[str]) -> None:
+        """Give claims back whose reports did not get through."""
+        ...
+
+
+class Memory(Protocol):
+    """When each machine was first seen here (`first_seen.py`)."""
+
+    def note(self, ids: Sequence[str], now: datetime) -> Mapping[str, datetime]:
+        """Remember that these are alive now, and return when each was first seen."""
+        ...
+
+
+class RunJournal(Protocol):
+    """Where a run's story goes (`journal.py`)."""
+
+    def settled(self, settled: Settled) -> None: ...
+    def accepted(self, instance_ids: Sequence[str], request_id: str | None) -> None: ...
+    def list_received(self, received: AgentList) -> None: ...
+    def list_failed(self, agent: Agent, error: BackendError) -> None: ...
+    def look_up_failed(self, what: str, error: AwsError) -> None: ...
+    def fuse_blown(self, why: str) -> None: ...
+    def stuck(self, instance: Instance, seconds: float) -> None: ...
+    def came_back(self, instance_id: str, request: str) -> None: ...
+    def overdue(self, instance_ids: Sequence[str], after: float) -> None: ...
+    def summary(
+        self, summary: Summary, settled: Sequence[Settled], answered_in: timedelta
+    ) -> None: ...
+
+
+class Dependencies(Protocol):
     """All that a run may need; what it does not ask for is never made.
 
-    A run with nothing to do touches only `backend`: no AWS client is built for it.
+    A run with nothing to do touches only the lists: no AWS client is built for it.
     """
 
+    def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
+        """An agent's list, within so many seconds. Raises BackendError."""
+        ...
+
+    def report_as(self, agent: Agent) -> Backend:
+        """The backend, as an agent reports to it."""
+        ...
+
     @property
-    def backend(self) -> Backend: ...
+    def cancelled(self) -> dict[str, CancelledRequest]:
+        """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
+        ...
+
+    @property
+    def listed_lately(self) -> dict[str, datetime]:
+        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
+        ...
 
     @property
     def machines(self) -> Machines: ...
@@ -183,17 +199,10 @@ class Outside(Protocol):
     def history(self) -> History: ...
 
     @property
-    def ledger(self) -> Ledger: ...
+    def table(self) -> Table: ...
 
     @property
-    def journal(self) -> Journal: ...
+    def first_seen(self) -> Memory: ...
 
     @property
-    def cancelled(self) -> dict[str, CancelledRequest]:
-        """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
-        ...
-
-    @property
-    def listed(self) -> dict[str, datetime]:
-        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
-        ...
+    def journal(self) -> RunJournal: ...

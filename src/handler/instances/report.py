@@ -1,109 +1,321 @@
-"""Tells the backend what became of each instance: side by side, and a success once per window."""
+"""Tells the backend what became of each machine: while EC2 is still asked, and a success once per window.
+
+    the run ── results ─▶ clerk ── jobs ──▶ posters, BACKEND_CONCURRENCY threads
+       ▲                  │   ◀─ answers ──┘
+       └──── settled ─────┘ claims before, and keeps afterwards, in groups: the idempotency table
+
+They hand on to each other through queues and share no state, so a slow table holds up neither the
+run nor what is claimed already. A run that dies between an acknowledgement and its record costs a
+repeated report: of those acknowledged since the last group was kept, `KEEP_AFTER` seconds ago at most
+while the table answers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from queue import Empty, PriorityQueue, SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
 
-from handler.deadline import Deadline
-from handler.instances.outcome import Outcome, Settled
-from handler.instances.ports import BackendError, Delivery, Outside, Report
-from handler.timely import side_by_side
+from handler.backend.errors import BackendError
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
+from handler.instances.ports import Backend, Claim, Report, Table
 
-SUCCESSES = frozenset({Outcome.TERMINATED, Outcome.ALREADY_GONE})
-FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
-REMEMBERED_AT_ONCE = 100
-"""Successes at the ledger at once: what waits there goes out in one request."""
+if TYPE_CHECKING:
+    from handler.deadline import Deadline
+    from handler.instances.model import Agent
+
 LATE = "the run's time was up; the next run reports it"
+GROUP = 100
+"""Claims, or acknowledgements, that the table is told of at once (DynamoDB, TransactWriteItems)."""
+KEEP_AFTER = 0.5
+"""Seconds that an acknowledgement waits for others, to be kept together with them."""
+PAUSES = (2.0, 6.0)
+"""Seconds before a success report that was not acknowledged is made again, after all others had
+their turn: the original backend commits row and event separately, so what it answered with 500 may
+never be listed again (contract section 1, quirk 8). A lost failure report is made by the next run."""
+LEAST = 1.0
+"""Seconds that an answer is given at least; a report that cannot have them is not begun."""
+PASSING = frozenset({408, 425, 429})
+"""Refusals that may be over at the next try; any other from 300 to 499 will be the same."""
 
 
-@dataclass(slots=True)
-class Reporting:
-    """The reporting part of one run.
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A report to make, and how often it was made again."""
+
+    result: Ended | Denied
+    again: int = 0
+
+    @property
+    def instance_id(self) -> str:
+        return self.result.marked.instance_id
+
+
+_END = (len(PAUSES) + 2, 0, None)
+"""The last of the jobs: posters end."""
+
+
+class Reporter:
+    """The reporting part of one run; everything that is submitted comes back settled, once.
+
+    What is not settled when the run's time is over is neither kept nor given back afterwards: its
+    claim ends with the run, and the next run reports it, and counts it.
 
     Args:
-        outside: for the backend and the ledger.
-        deadline: reports stop being started when its time to report is over.
+        backend_of: the backend as an agent reports to it; called by several threads.
+        table: the idempotency table, which raises nothing; not asked for where nothing succeeded.
+        deadline: a report is not begun when its answer would come after the time to report.
         at_once: reports under way at once (`BACKEND_CONCURRENCY`).
-        done: called with each entry once its outcome is final.
+        done: called with each machine once its outcome is final, by the caller's own thread.
+        dry_run: nothing is reported.
+        sleep: waits for so many seconds before lost reports are made again.
     """
 
-    outside: Outside
-    deadline: Deadline
-    at_once: int
-    done: Callable[[Settled], None]
-    # One for each report that may be under way: a semaphore, but for the price of Python's own.
-    _lines: SimpleQueue[None] = field(default_factory=SimpleQueue, init=False)
+    def __init__(
+        self,
+        backend_of: Callable[[Agent], Backend],
+        table: Callable[[], Table],
+        deadline: Deadline,
+        at_once: int,
+        done: Callable[[Settled], None],
+        *,
+        dry_run: bool,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._backend_of, self._table, self._deadline = backend_of, table, deadline
+        self._at_once, self._done, self._dry_run, self._sleep = at_once, done, dry_run, sleep
+        # The run's own: what is not settled yet, and what is.
+        self._open: dict[str, Ended | Denied] = {}
+        self._finished: list[Settled] = []
+        self._at_work = False
+        # Between the threads.
+        self._inbox: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
+        self._jobs: PriorityQueue[tuple[int, int, _Job | None]] = PriorityQueue()
+        self._settled: SimpleQueue[Settled | None] = SimpleQueue()
+        self._listening, self._over = Lock(), False
+        self._usual = LEAST
+        # The clerk's own.
+        self._unclaimed: list[_Job] = []
+        self._failures: list[_Job] = []
+        self._lost: list[_Job] = []
+        self._given_up: list[str] = []
+        self._acknowledged: list[str] = []
+        self._kept_at = 0.0
+        self._in_hand = self._handed = self._posters = 0
+        self._closed = False
 
-    def __post_init__(self) -> None:
-        for _ in range(self.at_once):
-            self._lines.put(None)
+    def submit(self, results: Iterable[Result]) -> None:
+        """Begin to report these; may be called as often as there are results."""
+        jobs = []
+        for one in results:
+            if isinstance(one, Left):
+                self._finish(_settled(one, one.outcome, one.why))
+            elif self._dry_run:
+                outcome = one.outcome if isinstance(one, Denied) else Outcome.DEFERRED
+                self._finish(_settled(one, outcome, one.why))
+            else:
+                self._open[one.marked.instance_id] = one
+                jobs.append(_Job(one))
+        if any(isinstance(job.result, Ended) for job in jobs):
+            self._table()  # made here: boto3's sessions are not for several threads
+        if jobs:
+            self._inbox.put((self._take, jobs))
+            if not self._at_work:
+                self._at_work = True
+                Thread(target=self._clerk, daemon=True).start()
+        while not self._settled.empty():
+            self._hear(self._settled.get())
 
-    def deliver(self, settled: Sequence[Settled], *, dry_run: bool) -> list[Settled]:
-        """Report what is to be reported; return every entry with its final outcome."""
-        to_report = frozenset() if dry_run else SUCCESSES | FAILURES
-        quiet = [self._finish(one) for one in settled if one.outcome not in to_report]
-        loud = [one for one in settled if one.outcome in to_report]
-        if not loud:
-            return quiet
-        # Successes first: what a lost failure report would say is found again by the next run.
-        loud.sort(key=lambda one: one.outcome in FAILURES)
-        workers = self.at_once
-        if loud[0].outcome in SUCCESSES:
-            _ = self.outside.ledger  # made here: boto3's sessions are not for several threads
-            workers = max(workers, REMEMBERED_AT_ONCE)
-        reported: dict[str, Settled] = {}
-        for one, outcome in side_by_side(
-            self._report, loud, at_once=workers, left=self.deadline.to_report
-        ):
-            reported[one.marked.instance_id] = self._finish(outcome)
-        late = [one for one in loud if one.marked.instance_id not in reported]
-        return [*quiet, *reported.values(), *(self._finish(_unreported(one, LATE)) for one in late)]
+    def finish(self) -> list[Settled]:
+        """Wait for the answers within the run's time; all that was submitted, each with its outcome."""
+        if self._at_work:
+            self._inbox.put((self._close, None))
+            while self._at_work:
+                self._hear(self._next_settled())
+        for one in list(self._open.values()):
+            self._finish(_unreported(one, LATE))
+        return self._finished
 
-    def _report(self, settled: Settled) -> Settled:
-        return self._failure(settled) if settled.outcome in FAILURES else self._success(settled)
-
-    def _success(self, settled: Settled) -> Settled:
-        if self.deadline.to_report() <= 0:
-            return _unreported(settled, LATE)  # no record for what is not sent any more
-        instance_id = settled.marked.instance_id
-        report = Report(instance_id, None, settled.ended_at)
+    def _next_settled(self) -> Settled | None:
+        """None when there are no more, or none within the time."""
         try:
-            delivery = self.outside.ledger.once(instance_id, lambda: self._send(report))
-        except BackendError as error:
-            return _unreported(settled, str(error))
-        if delivery is Delivery.REPLAYED:
-            why = f"{settled.why}; success was reported before"
-            return replace(settled, outcome=Outcome.REPLAYED, why=why)
-        if delivery is Delivery.UNDER_WAY:
-            why = f"{settled.why}; another run is reporting it"
-            return replace(settled, outcome=Outcome.DEFERRED, why=why)
-        return settled
+            return self._settled.get(timeout=max(self._deadline.to_report(), 0.001))
+        except Empty:
+            with self._listening:
+                self._over = True
+            return None if self._settled.empty() else self._settled.get()
 
-    def _failure(self, settled: Settled) -> Settled:
+    def _hear(self, settled: Settled | None) -> None:
+        if settled is None:
+            self._at_work = False
+        else:
+            self._finish(settled)
+
+    def _finish(self, settled: Settled) -> None:
+        self._open.pop(settled.marked.instance_id, None)
+        self._finished.append(settled)
+        self._done(settled)
+
+    # ---- the clerk's thread ----
+
+    def _clerk(self) -> None:
         try:
-            self._send(Report(settled.marked.instance_id, settled.why, None))
-        except BackendError as error:
-            return _unreported(settled, str(error))
-        return settled
+            while self._more_to_do():
+                self._listen()
+                self._claim()
+                self._keep()
+            self._keep(all_of_them=True)
+            if self._given_up and not self._over:  # else the next run may have claimed them by now
+                self._table().release(self._given_up)
+        finally:  # whatever happens, the run does not wait for nothing, and no thread stays
+            self._settled.put(None)
+            for _ in range(self._posters):
+                self._jobs.put(_END)
 
-    def _send(self, report: Report) -> None:
-        self._lines.get()
+    def _more_to_do(self) -> bool:
+        """Whether there is; what was lost is handed out again when nothing else is left."""
+        if not self._closed or self._in_hand or self._unclaimed or self._failures:
+            return True
+        again, self._lost = self._lost, []
+        if again:
+            self._keep(all_of_them=True)
+            if self._deadline.to_report() > (pause := PAUSES[again[0].again]) + self._usual:
+                self._sleep(pause)
+        for job in again:
+            job.again += 1
+            self._hand(job, 1 + job.again)
+        return bool(again)
+
+    def _listen(self) -> None:
+        wait = 0.0 if self._unclaimed else KEEP_AFTER if self._acknowledged else None
         try:
-            if self.deadline.to_report() <= 0:
-                raise BackendError(LATE)
-            self.outside.backend.report(report)
-        finally:
-            self._lines.put(None)
+            act, given = self._inbox.get(timeout=wait)
+        except Empty:
+            return
+        act(given)
+        for _ in range(self._inbox.qsize()):
+            act, given = self._inbox.get()
+            act(given)
 
-    def _finish(self, settled: Settled) -> Settled:
-        self.done(settled)
-        return settled
+    def _take(self, jobs: list[_Job]) -> None:
+        self._unclaimed += [job for job in jobs if isinstance(job.result, Ended)]
+        self._failures += [job for job in jobs if isinstance(job.result, Denied)]
+
+    def _close(self, _: None) -> None:
+        self._closed = True
+
+    def _claim(self) -> None:
+        """Claim the next group of successes, and hand out what is free."""
+        group, self._unclaimed = self._unclaimed[:GROUP], self._unclaimed[GROUP:]
+        if group and self._late():
+            for job in group:  # no claim for what is not sent any more
+                self._settle(_unreported(job.result, LATE))
+        elif group:
+            claims = self._table().claim([job.instance_id for job in group])
+            for job in group:
+                self._claimed(job, claims.get(job.instance_id, Claim.FREE))
+        if (
+            not self._unclaimed
+        ):  # what a lost failure report would say is found again by the next run
+            for job in self._failures:
+                self._hand(job, 1)
+            self._failures.clear()
+
+    def _claimed(self, job: _Job, claim: Claim) -> None:
+        one = job.result
+        if claim is Claim.REPORTED:
+            why = f"{one.why}; success was reported before"
+            self._settle(_settled(one, Outcome.REPLAYED, why))
+        elif claim is Claim.UNDER_WAY:
+            why = f"{one.why}; another run is reporting it"
+            self._settle(_settled(one, Outcome.DEFERRED, why))
+        else:
+            self._hand(job, 0)
+
+    def _hand(self, job: _Job, turn: int) -> None:
+        self._in_hand += 1
+        self._handed += 1
+        self._jobs.put((turn, self._handed, job))
+        if self._posters < min(self._in_hand, self._at_once):
+            self._posters += 1
+            Thread(target=self._post_all, daemon=True).start()
+
+    def _answered(self, answer: tuple[_Job, Exception | None, float | None]) -> None:
+        job, trouble, took = answer
+        self._in_hand -= 1
+        if took is not None:
+            self._usual += (max(LEAST, 2 * took) - self._usual) / 8
+        one = job.result
+        if trouble is None:
+            outcome = one.outcome if isinstance(one, Denied) else one.acknowledged
+            if self._settle(_settled(one, outcome, one.why)) and isinstance(one, Ended):
+                self._acknowledged.append(job.instance_id)
+        elif isinstance(one, Ended) and job.again < len(PAUSES) and _may_pass(trouble, took):
+            self._lost.append(job)
+        else:
+            # What is no error of the backend's may say anything, the token too.
+            said = str(trouble) if isinstance(trouble, BackendError) else type(trouble).__name__
+            if self._settle(_unreported(one, said)) and isinstance(one, Ended):
+                self._given_up.append(job.instance_id)
+
+    def _keep(self, *, all_of_them: bool = False) -> None:
+        """Have the table remember acknowledgements: a full group, or when it is time."""
+        kept, now = self._acknowledged, time.monotonic()
+        if len(kept) >= GROUP or all_of_them or now - self._kept_at >= KEEP_AFTER:
+            self._acknowledged, self._kept_at = [], now
+            if kept:
+                self._table().acknowledged(kept)
+
+    def _settle(self, settled: Settled) -> bool:
+        """Tell the run, unless it has stopped listening."""
+        with self._listening:
+            if not self._over:
+                self._settled.put(settled)
+            return not self._over
+
+    # ---- the posters' threads ----
+
+    def _post_all(self) -> None:
+        """Make reports, one after the other."""
+        while (job := self._jobs.get()[-1]) is not None:
+            answer: tuple[_Job, Exception | None, float | None] = (job, BackendError(LATE), None)
+            if not self._late():
+                before = self._deadline.to_report()
+                trouble = self._post(job.result)
+                answer = (job, trouble, before - self._deadline.to_report())
+            self._inbox.put((self._answered, answer))
+
+    def _post(self, one: Ended | Denied) -> Exception | None:
+        error, at = (one.why, None) if isinstance(one, Denied) else (None, one.at)
+        try:
+            self._backend_of(one.marked.agent).report(Report(one.marked.instance_id, error, at))
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is this report's trouble alone
+            return trouble
+        return None
+
+    def _late(self) -> bool:
+        """Whether an answer would come too late to be heard."""
+        return self._deadline.to_report() < self._usual
 
 
-def _unreported(settled: Settled, error: str) -> Settled:
+def _may_pass(trouble: Exception, took: float | None) -> bool:
+    """Whether a report that was begun may be acknowledged at a later try of the same run."""
+    status = getattr(trouble, "status", None)
+    passing = status is None or status in PASSING or not 300 <= status < 500
+    return took is not None and passing
+
+
+def _settled(one: Result, outcome: Outcome, why: str) -> Settled:
+    took = one.took if isinstance(one, Ended) and outcome is one.acknowledged else None
+    return Settled(
+        one.marked, outcome, why, one.trace, took, isinstance(one, Left) and one.untagged
+    )
+
+
+def _unreported(one: Ended | Denied, why: str) -> Settled:
     """A lost failure report leaves the outcome as it was: the next run tries again."""
-    why = f"{settled.why}; its report did not get through: {error}"
-    outcome = settled.outcome if settled.outcome in FAILURES else Outcome.UNREPORTED
-    return replace(settled, outcome=outcome, why=why)
+    outcome = one.outcome if isinstance(one, Denied) else Outcome.UNREPORTED
+    return _settled(one, outcome, f"{one.why}; its report did not get through: {why}")

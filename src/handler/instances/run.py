@@ -1,4 +1,4 @@
-"""One run: who is marked, what is true now, decide, act, report, account.
+"""One run for all agents: who is marked, what is true now, decide, act, report, account.
 
 Level-triggered: each run decides afresh from what the backend lists and what EC2 shows, so the
 next run finishes what this one could not, and needs no memory of it.
@@ -6,25 +6,33 @@ next run finishes what this one could not, and needs no memory of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from handler.aws.errors import AwsError
-from handler.aws.retry import Patience
+from handler.aws.look_ups import LookUps
 from handler.deadline import Deadline
 from handler.instances.decide import Judge, remember_listed
-from handler.instances.guard import Action, Decision, Policy, defer, fuse_blown, within_cap
-from handler.instances.model import Instance, Listing, Marked, State
-from handler.instances.outcome import Outcome, Settled, Summary
-from handler.instances.ports import Outside
-from handler.instances.proof import prove
-from handler.instances.report import SUCCESSES, Reporting
-from handler.instances.spot_requests import cancel_standing_requests, watch_cancelled_requests
-from handler.instances.terminate import Act, all_settled
-
-TRIES_TO_LOOK = 5
-"""How often a look-up is tried; with the pauses between, at most eight seconds."""
+from handler.instances.guard import (
+    REPLICA_TAGS,
+    Decision,
+    Policy,
+    ToProve,
+    ToTerminate,
+    defer,
+    fuse_blown,
+    within_cap,
+)
+from handler.instances.listing import Fetched, fetch
+from handler.instances.model import Agent, Candidate, Instance, State, UntaggedReplicas
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
+from handler.instances.ownership import Agents, candidates
+from handler.instances.ports import Dependencies, Machines
+from handler.instances.report import Reporter
+from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
+from handler.instances.terminate import Terminator
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +44,17 @@ class Limits:
     max_fleet_percent: int
     backend_concurrency: int
     stuck_after_seconds: float
+    overdue_after_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TerminationJob:
+@dataclass(slots=True)
+class TerminationRun:
     """Everything that one run is made of.
 
     Args:
-        outside: the ports; what is not asked for is not made.
+        to: what it talks to; what is not asked for is not made.
+        agents: all of `AGENT_ID`, which own machines.
+        acting: those whose lists are asked for.
         policy: what may be terminated.
         limits: how much of it.
         deadline: the run's time.
@@ -51,123 +62,206 @@ class TerminationJob:
         sleep: waits for so many seconds between tries.
     """
 
-    outside: Outside
+    to: Dependencies
+    agents: Sequence[Agent]
+    acting: Sequence[Agent]
     policy: Policy
     limits: Limits
     deadline: Deadline
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    @property
-    def patiently(self) -> Patience:
-        """Asks AWS again a few times: one look-up's trouble must not take the others' time."""
-        return Patience(self.deadline, self.sleep, tries=TRIES_TO_LOOK)
-
     def run(self) -> Summary:
-        """Do one run. Raises BackendError when the list is not to be had: nothing was done."""
+        """Do one run. Raises BackendError when no agent's list could be had: nothing was done."""
         asked_at = self.clock()
-        listing = self.outside.backend.marked()
-        listed_at = self.clock()
-        watch_cancelled_requests(self.outside, self.patiently, listed_at)
-        enabled = listing.auto_terminate_enabled and self.limits.auto_terminate_enabled
-        if enabled:
-            decisions = self._decide(listing.marked, listed_at)
-            settled = [self._timed(one, listed_at) for one in self._act(decisions)]
+        fetched = fetch(
+            self.acting,
+            self.to.list_of,
+            self.deadline,
+            self.limits.backend_concurrency,
+            self.clock,
+        )
+        answered_in = self.clock() - asked_at
+        look_ups = LookUps(self.deadline, self.to.journal.look_up_failed)
+        watch_cancelled_requests(
+            lambda: self.to.machines,
+            self.to.cancelled,
+            look_ups,
+            self.to.journal.came_back,
+            asked_at,
+        )
+        listed = candidates([(one.enabled, one.marked) for one in fetched.lists])
+        reporter = Reporter(
+            self.to.report_as,
+            lambda: self.to.table,
+            self.deadline,
+            self.limits.backend_concurrency,
+            self.to.journal.settled,
+            dry_run=self.policy.dry_run,
+            sleep=self.sleep,
+        )
+        waited: Mapping[str, float] = {}
+        if self.limits.auto_terminate_enabled:
+            waited = self._decide_and_act(listed, look_ups, reporter)
         else:
-            settled = [
-                Settled(marked, Outcome.DEFERRED, "auto-terminate is off")
-                for marked in listing.marked
-            ]
-        reported = self._report(settled)
-        return self._account(listing, reported, listed_at - asked_at, enabled=enabled)
+            why = "auto-terminate is off (AUTO_TERMINATE_ENABLED)"
+            reporter.submit(Left(one.first, Outcome.DEFERRED, why) for one in listed)
+        settled = reporter.finish()
+        summary = self._account(fetched, settled, waited)
+        self.to.journal.summary(summary, settled, answered_in)
+        return summary
 
-    def _decide(self, marked: Sequence[Marked], now: datetime) -> list[Decision]:
-        """Decide about every entry, and watch those that EC2 does not finish."""
-        hidden = remember_listed(self.outside.listed, marked, now)
-        outside = self.outside
-        judge = Judge(lambda: outside.machines, self.policy, self.patiently, self.clock, hidden)
-        decisions = judge.decide(marked).decisions
-        for decision in decisions:
-            if decision.instance is not None:
-                self._watch_stuck(decision.instance, self.clock())
-        return decisions
+    def _decide_and_act(
+        self, listed: Sequence[Candidate], look_ups: LookUps, reporter: Reporter
+    ) -> Mapping[str, float]:
+        """Look, decide, act; what has a result is reported while the rest is acted on.
 
-    def _act(self, decisions: Sequence[Decision]) -> list[Settled]:
-        """Do what was decided. Proofs come last: they are slow, and terminations do not wait."""
-        destructive = [d for d in decisions if d.action in {Action.TERMINATE, Action.SHRINK}]
-        unproven = [d for d in decisions if d.action is Action.PROVE]
-        others = [d for d in decisions if d.action in {Action.REPORT, Action.SETTLE}]
-        return [
-            *all_settled(others),
-            *self._terminate(destructive),
-            *all_settled(prove(unproven, self.outside, self.patiently)),
-        ]
+        Returns since how many seconds each machine of ours that was alive has been seen here.
+        """
+        if not listed:
+            return {}
+        judge = self._judge(listed, look_ups)
+        decided_at = self.clock()
+        decisions = judge.judge(listed)
+        self._watch_stuck(judge.seen.values())
+        waited = self._seconds_here(
+            [one.marked.instance_id for one in decisions if _ours_and_alive(one)]
+        )
+        reporter.submit(
+            self._timed(one for one in decisions if isinstance(one, Ended | Denied | Left))
+        )
+        going = [one for one in decisions if isinstance(one, ToTerminate)]
+        for results in self._terminate(going, waited, judge, decided_at, look_ups):
+            reporter.submit(self._timed(results))
+        unproven = [one for one in decisions if isinstance(one, ToProve)]
+        if unproven:  # last, since it is slow: terminations do not wait for proofs
+            from handler.instances.provenance import prove
 
-    def _terminate(self, decisions: Sequence[Decision]) -> list[Settled]:
-        """Terminate what may be terminated, within the cap and under the fuse."""
-        now, over = within_cap(decisions, self.limits.max_terminations_per_run)
-        if not now:
-            return all_settled(over)
-        if (blown := self._fuse(len(now))) is not None:
-            self.outside.journal.fuse_blown(blown)
-            return all_settled([*over, *(defer(d, blown) for d in now)])
-        act = Act(
-            self.outside.machines,
-            self.outside.journal,
+            for results in prove(unproven, lambda: self.to.history, look_ups):
+                reporter.submit(results)
+        return waited
+
+    def _judge(self, listed: Sequence[Candidate], look_ups: LookUps) -> Judge:
+        return Judge(
+            lambda: self.to.machines,
+            Agents(self.agents),
             self.policy,
+            look_ups,
+            self.clock,
+            self.sleep,
+            listed={one.instance_id for one in listed},
+            listed_lately=remember_listed(self.to.listed_lately, listed, self.clock()),
+        )
+
+    def _terminate(
+        self,
+        decisions: Sequence[ToTerminate],
+        waited: Mapping[str, float],
+        judge: Judge,
+        decided_at: datetime,
+        look_ups: LookUps,
+    ) -> Iterator[Iterable[Result]]:
+        """Terminate what may be terminated, within the cap and under the fuse."""
+        going, over = within_cap(decisions, self.limits.max_terminations_per_run, waited)
+        yield over
+        if not going:
+            return
+        if (blown := self._fuse(len(going), look_ups)) is not None:
+            self.to.journal.fuse_blown(blown)
+            yield [defer(one, blown) for one in going]
+            return
+        terminator = Terminator(
+            self.to.machines,
+            self.to.journal.accepted,
+            judge.again,
             self.deadline,
             self.clock,
             self.sleep,
+            dry_run=self.policy.dry_run,
+            confirm=self.policy.confirm_termination,
         )
-        free, held_back = cancel_standing_requests(now, act, self.outside.cancelled)
-        return [*all_settled(over), *held_back, *act.terminate(free)]
+        requests = StandingRequests(self.to.machines, look_ups, terminator, self.to.cancelled)
+        free, held_back = requests.cancel(going)
+        yield held_back
+        yield from terminator.terminate(free, decided_at)
 
-    def _fuse(self, wanted: int) -> str | None:
+    def _fuse(self, wanted: int, look_ups: LookUps) -> str | None:
         """Why nothing is terminated in this run, or None."""
         percent = self.limits.max_fleet_percent
         if percent >= 100:  # what is to be terminated is part of the fleet: it cannot be more
             return None
-        machines = self.outside.machines
-        fleet = self.patiently(lambda: machines.fleet_size(self.policy.required_tags))
+        fleet = look_ups("fleet", lambda: count_fleet(self.to.machines, self.policy))
         if isinstance(fleet, AwsError):
             return f"the fleet could not be counted: {fleet}"
         if fuse_blown(wanted, fleet, percent):
             return f"{wanted} terminations are more than {percent} % of {fleet} live instances"
         return None
 
-    def _watch_stuck(self, seen: Instance, now: datetime) -> None:
-        if seen.state is State.SHUTTING_DOWN and seen.ending and seen.ending.at:
-            seconds = (now - seen.ending.at).total_seconds()
-            if seconds > self.limits.stuck_after_seconds:
-                self.outside.journal.stuck(seen, seconds)
+    def _watch_stuck(self, seen: Iterable[Instance]) -> None:
+        """Warn of those that EC2 began to end a long time ago."""
+        now = self.clock()
+        for one in seen:
+            if one.state is State.SHUTTING_DOWN and one.ending and one.ending.at:
+                seconds = (now - one.ending.at).total_seconds()
+                if seconds > self.limits.stuck_after_seconds:
+                    self.to.journal.stuck(one, seconds)
 
-    def _timed(self, settled: Settled, listed_at: datetime) -> Settled:
-        """Add the seconds from marking to EC2's acceptance; the backend counts up to its list."""
-        waited, ended_at = settled.marked.waited, settled.ended_at
-        if settled.outcome not in SUCCESSES or waited is None or ended_at is None:
-            return settled
-        took = waited + (ended_at - listed_at).total_seconds()
-        return replace(settled, took=took) if took >= 0 else settled  # it ended before its marking
+    def _seconds_here(self, ids: Sequence[str]) -> dict[str, float]:
+        """Seconds since each of ours was first seen by this function, whatever the backend's clock says."""
+        if not ids:
+            return {}
+        now = self.clock()
+        first_seen = self.to.first_seen.note(ids, now)
+        return {one: (now - at).total_seconds() for one, at in first_seen.items()}
 
-    def _report(self, settled: Sequence[Settled]) -> list[Settled]:
-        reporting = Reporting(
-            self.outside,
-            self.deadline,
-            self.limits.backend_concurrency,
-            self.outside.journal.settled,
-        )
-        return reporting.deliver(settled, dry_run=self.policy.dry_run)
+    def _timed(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Add the seconds from marking to the end; the backend counts up to its list."""
+        for one in results:
+            if isinstance(one, Ended) and one.marked.waited is not None:
+                took = one.marked.waited + (one.at - one.marked.listed_at).total_seconds()
+                if took >= 0:  # else it ended before its marking
+                    one = replace(one, took=took)  # noqa: PLW2901
+            yield one
 
     def _account(
-        self, listing: Listing, settled: Sequence[Settled], answered_in: timedelta, *, enabled: bool
+        self, fetched: Fetched, settled: Sequence[Settled], waited: Mapping[str, float]
     ) -> Summary:
-        for entry in listing.invalid:
-            self.outside.journal.invalid(entry)
-        summary = Summary.of(
-            settled,
-            invalid=len(listing.invalid),
-            auto_terminate_enabled=enabled,
-            dry_run=self.policy.dry_run,
+        journal = self.to.journal
+        for agent, error in fetched.failed:
+            journal.list_failed(agent, error)
+        for one in fetched.lists:
+            journal.list_received(one)
+        after = self.limits.overdue_after_seconds
+        alive = [one.marked.instance_id for one in settled if one.outcome in NOT_ENDED]
+        if overdue := [one for one in alive if waited.get(one, 0.0) > after]:
+            journal.overdue(overdue, after)
+        counts = Counter(one.outcome for one in settled)
+        placeholders = sum(one.placeholders for one in fetched.lists)
+        counts[Outcome.INVALID] = placeholders + sum(one.invalid for one in fetched.lists)
+        return Summary(
+            counts,
+            self.limits.auto_terminate_enabled and any(one.enabled for one in fetched.lists),
+            self.policy.dry_run,
+            agents_failed=len(fetched.failed),
+            untagged=sum(one.untagged for one in settled),
+            placeholders=placeholders,
         )
-        self.outside.journal.summary(summary, settled, answered_in)
-        return summary
+
+
+NOT_ENDED = frozenset({Outcome.PLANNED, Outcome.REFUSED, Outcome.FAILED, Outcome.DEFERRED})
+"""Outcomes of a machine of ours that runs on."""
+
+
+def count_fleet(machines: Machines, policy: Policy) -> int | AwsError:
+    """The live machines that `MAX_FLEET_PERCENT` is a share of."""
+    by_worker = policy.untagged_replicas is UntaggedReplicas.TERMINATE
+    return machines.fleet_size(policy.required_tags, or_keys=REPLICA_TAGS if by_worker else ())
+
+
+def _ours_and_alive(decision: Decision) -> bool:
+    """Whether EC2 shows it alive, and it is ours: a machine that is not ours is never denied."""
+    if isinstance(decision, Left):
+        state = decision.trace.current_state
+        alive = state is not None and not State(state).ended
+        return decision.outcome is Outcome.DEFERRED and alive
+    return isinstance(decision, ToTerminate | Denied)

@@ -6,73 +6,145 @@ and an instance whose request could not be cancelled is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import Patience
-from handler.instances.bisect import Answer, isolate
-from handler.instances.guard import Decision, defer
-from handler.instances.outcome import Outcome, Settled
-from handler.instances.ports import CancelledRequest, Outside
-from handler.instances.terminate import Act, from_decision, settle
+from handler.aws.look_ups import LookUps
+from handler.instances.bisect import Answer, bisect
+from handler.instances.guard import ToTerminate, defer, deny
+from handler.instances.outcome import Result
+from handler.instances.ports import CancelledRequest, Machines
+from handler.instances.terminate import Terminator
 
 OVER = frozenset({"cancelled", "closed", "completed"})
 """Spot request states from which nothing is launched any more (EC2, CancelSpotInstanceRequests)."""
+DISABLED = "disabled"
+"""The state of a request whose instance is stopped: to cancel it terminates the instance (EC2 User
+Guide, "Cancel a Spot Instance request"), and IAM looks at the request's tags, not at the instance's."""
 WATCHED_FOR = timedelta(minutes=10)
 """How long a cancelled request is watched; EC2 fulfils a request within minutes or not at all."""
 
 
-def cancel_standing_requests(
-    decisions: Sequence[Decision], act: Act, memory: dict[str, CancelledRequest]
-) -> tuple[list[Decision], list[Settled]]:
-    """Cancel the requests behind these instances, where they would launch another.
+@dataclass(slots=True)
+class StandingRequests:
+    """The requests behind the instances that a run is about to terminate.
 
-    Returns what may be terminated now, and what is held back since its request stands.
+    Args:
+        machines: EC2.
+        look_ups: asks which requests stand.
+        terminator: makes calls again, and judges again, as for instances.
+        memory: requests that were cancelled lately; filled here.
     """
-    behind = _requests(decisions)
-    if not behind:
-        return list(decisions), []
-    standing = act.patiently(lambda: act.machines.standing_requests(behind))
-    if isinstance(standing, AwsError):
-        return _split(decisions, dict.fromkeys(behind, standing))
-    errors: dict[str, AwsError] = {}
-    for requests, answer in isolate(
-        sorted(standing),
-        lambda group: act.patiently(
-            lambda: act.machines.cancel_requests(group, dry_run=act.policy.dry_run)
-        ),
-    ):
-        for request in requests:
-            if (error := _standing(request, answer, dry_run=act.policy.dry_run)) is not None:
-                errors[request] = error
-            elif not act.policy.dry_run:
-                memory[request] = CancelledRequest(behind[request], act.clock())
-    return _split(decisions, errors)
+
+    machines: Machines
+    look_ups: LookUps
+    terminator: Terminator
+    memory: dict[str, CancelledRequest]
+    _errors: dict[str, AwsError] = field(default_factory=dict, init=False)
+
+    def cancel(self, decisions: Sequence[ToTerminate]) -> tuple[list[ToTerminate], list[Result]]:
+        """Cancel those that would launch another; what may be terminated now, and what may not."""
+        behind = _behind(decisions)
+        if not behind:
+            return list(decisions), []
+        standing = self.look_ups(
+            "Spot requests", lambda: self.machines.standing_requests(behind.keys())
+        )
+        if isinstance(standing, AwsError):
+            self._errors = dict.fromkeys(behind, standing)
+            return self._split(decisions)
+        disabled = sorted(one for one, state in standing.items() if state == DISABLED)
+        for request in disabled:
+            self._end_stopped(request, behind[request])
+        self._cancel(sorted(standing.keys() - set(disabled)), behind)
+        return self._split(decisions)
+
+    def _end_stopped(self, request: str, decisions: Sequence[ToTerminate]) -> None:
+        """A termination, with its guards: looked at anew, and TerminateInstances asked with DryRun."""
+        going = self.terminator.still_to_terminate(decisions)
+        if len(going) < len(decisions):
+            return  # another decision by now, which `_split` finds
+        ids = [one.marked.instance_id for one in going]
+        allowed = self.terminator.retry(lambda: self.machines.terminate(ids, dry_run=True))
+        if isinstance(allowed, AwsError):
+            self._errors[request] = allowed
+        else:
+            self._cancel([request], _behind(going))
+
+    def _cancel(self, requests: Sequence[str], behind: Mapping[str, Sequence[ToTerminate]]) -> None:
+        dry_run = self.terminator.dry_run
+        for group, answer in bisect(requests, lambda ids: self._ask(ids, behind)):
+            for request in group:
+                if (error := _still_standing(request, answer, dry_run=dry_run)) is not None:
+                    self._errors[request] = error
+                elif not dry_run:
+                    ids = {one.marked.instance_id for one in behind[request]}
+                    self.memory[request] = CancelledRequest(ids, self.terminator.clock())
+
+    def _ask(self, requests: Sequence[str], behind: Mapping[str, Sequence[ToTerminate]]) -> Answer:
+        """Cancel these; before it is asked again, their instances are looked at again."""
+        going = list(requests)
+
+        def look_again() -> Answer | None:
+            for request in list(going):
+                if len(self.terminator.still_to_terminate(behind[request])) < len(behind[request]):
+                    going.remove(request)
+            return (
+                None
+                if going
+                else AwsError("Changed", "its instance is not to go any more", ErrorKind.THROTTLED)
+            )
+
+        return self.terminator.retry(
+            lambda: self.machines.cancel_requests(going, dry_run=self.terminator.dry_run),
+            look_again,
+        )
+
+    def _split(self, decisions: Sequence[ToTerminate]) -> tuple[list[ToTerminate], list[Result]]:
+        free: list[ToTerminate] = []
+        held_back: list[Result] = []
+        for decision in decisions:
+            request = decision.instance.spot_request
+            if (changed := self.terminator.changed(decision)) is not None:
+                held_back.append(changed)
+            elif (error := self._errors.get(request or "")) is None:
+                free.append(decision)
+            else:
+                why = f"its Spot request {request} could not be cancelled: {error}"
+                no = error.kind in {ErrorKind.REFUSED, ErrorKind.LOCKED_OUT, ErrorKind.MISSING}
+                held_back.append((deny if no else defer)(decision, why, error))
+        return free, held_back
 
 
-def watch_cancelled_requests(outside: Outside, patiently: Patience, now: datetime) -> None:
+def watch_cancelled_requests(
+    machines: Callable[[], Machines],
+    memory: dict[str, CancelledRequest],
+    look_ups: LookUps,
+    came_back: Callable[[str, str], None],
+    now: datetime,
+) -> None:
     """Warn of live instances that a request launched although this function had cancelled it.
 
     Known from the execution environment's memory: for ten minutes after a cancellation, EC2 is
     asked which live instances come from the request, and those that were not known then are new.
     They are not terminated: the backend has not marked them.
     """
-    memory = outside.cancelled
     for request in [r for r, known in memory.items() if now - known.at > WATCHED_FOR]:
         del memory[request]
     if not memory:
         return
-    live = patiently(lambda: outside.machines.live_from(memory))
+    live = look_ups("cancelled Spot requests", lambda: machines().live_from(memory.keys()))
     if isinstance(live, AwsError):
         return  # the next run asks again
     for instance_id, request in live.items():
         if instance_id not in memory[request].instances:
             memory[request].instances.add(instance_id)
-            outside.journal.came_back(instance_id, request)
+            came_back(instance_id, request)
 
 
-def _standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError | None:
+def _still_standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError | None:
     """Why a request may still launch: success is a returned state, not a call without error."""
     if isinstance(answer, AwsError):
         return answer
@@ -86,29 +158,9 @@ def _standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError | None
     return AwsError("UnexpectedState", message, ErrorKind.REFUSED, request_id=answer.request_id)
 
 
-def _requests(decisions: Sequence[Decision]) -> dict[str, set[str]]:
-    behind: dict[str, set[str]] = {}
+def _behind(decisions: Sequence[ToTerminate]) -> dict[str, list[ToTerminate]]:
+    behind: dict[str, list[ToTerminate]] = {}
     for decision in decisions:
-        if decision.instance and decision.instance.spot_request:
-            instances = behind.setdefault(decision.instance.spot_request, set())
-            instances.add(decision.instance.instance_id)
+        if decision.instance.spot_request:
+            behind.setdefault(decision.instance.spot_request, []).append(decision)
     return behind
-
-
-def _split(
-    decisions: Sequence[Decision], errors: Mapping[str, AwsError]
-) -> tuple[list[Decision], list[Settled]]:
-    free: list[Decision] = []
-    held_back: list[Settled] = []
-    for decision in decisions:
-        request = decision.instance.spot_request if decision.instance else None
-        error = errors.get(request or "")
-        if error is None:
-            free.append(decision)
-            continue
-        why = f"its Spot request {request} could not be cancelled: {error}"
-        if error.kind in {ErrorKind.REFUSED, ErrorKind.LOCKED_OUT, ErrorKind.MISSING}:
-            held_back.append(settle(decision, Outcome.FAILED, why, error=error))
-        else:
-            held_back.append(from_decision(defer(decision, why), error))
-    return free, held_back

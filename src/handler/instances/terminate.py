@@ -3,156 +3,208 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import Patience
-from handler.deadline import Deadline
-from handler.instances.bisect import Answer, isolate
-from handler.instances.guard import Action, Decision, Policy, decide
-from handler.instances.look import look
-from handler.instances.model import Sight, State
-from handler.instances.outcome import Outcome, Settled
-from handler.instances.ports import Accepted, Change, Journal, Machines
+from handler.aws.retry import Retry
+from handler.instances.bisect import Answer, bisect
+from handler.instances.guard import Decision, ToProve, ToTerminate, defer, deny
+from handler.instances.model import State
+from handler.instances.outcome import Ended, Left, Outcome, Result, Trace
+from handler.instances.ports import Accepted, Change, Machines
+
+if TYPE_CHECKING:
+    from handler.deadline import Deadline
 
 CALLS_PER_RUN = 200
-"""Terminating calls in one run. EC2's bucket holds 100 and refills 5 a second (ec2 API throttling),
+"""Terminating calls in one run. EC2's bucket holds 100 and refills 5 a second (EC2 API throttling),
 and others in the account drink from it too; what is left over is the next run's."""
-ZONES_AT_ONCE = 8
 BATCH = 350
 """Instances in one call. EC2 takes 1,000, but it has a bucket of instances, too, which refills by 20 a
 second: a large batch waits long for its share, and leaves more of it unused when the time is up."""
+FRESH_FOR = timedelta(seconds=5)
+"""How long a decision may wait before it is carried out; an older one is made again first."""
+
+Judge = Callable[[Sequence[ToTerminate]], Sequence[Decision]]
+Answered = tuple[Sequence[str], Answer]
 
 
 @dataclass(slots=True)
-class Act:
+class Terminator:
     """The terminating part of one run.
 
-    Each decision of the kind TERMINATE or SHRINK comes out as one `Settled`; TERMINATED in it
-    means that EC2 did its part, and the report is still to be made.
+    Args:
+        machines: EC2.
+        accepted: told at once of the ids that EC2 accepted, and of its request id.
+        judge_again: decides anew about these, by what EC2 shows now.
+        deadline: the run's time.
+        clock: the time now (UTC).
+        sleep: waits for so many seconds between tries.
+        dry_run: EC2 is asked whether it would, and nothing more.
+        confirm: success only once EC2 shows `terminated` (`CONFIRM_TERMINATION`).
     """
 
     machines: Machines
-    journal: Journal
-    policy: Policy
+    accepted: Callable[[Sequence[str], str | None], None]
+    judge_again: Judge
     deadline: Deadline
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
-    patiently: Patience = field(init=False)
+    dry_run: bool
+    confirm: bool
+    retry: Retry = field(init=False)
+    _fresh_until: dict[str, datetime] = field(default_factory=dict, init=False)
+    _changed: dict[str, Decision] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.patiently = Patience(self.deadline, self.sleep, CALLS_PER_RUN)
+        self.retry = Retry(self.deadline, self.sleep, CALLS_PER_RUN)
 
-    def terminate(self, decisions: Sequence[Decision]) -> list[Settled]:
-        """Terminate these; every decision ends in exactly one of the returned values."""
-        by_id = {decision.marked.instance_id: decision for decision in decisions}
-        answered = list(self._answers(decisions))
-        settled: list[Settled] = []
-        doubtful: list[tuple[Decision, AwsError]] = []
-        for ids, answer in answered:
+    def terminate(
+        self, decisions: Sequence[ToTerminate], decided_at: datetime
+    ) -> Iterator[list[Result]]:
+        """Terminate these; yield results as EC2 answers, so that they are reported meanwhile.
+
+        Every decision ends in exactly one result.
+        """
+        by_id = {one.marked.instance_id: one for one in decisions}
+        self._fresh_until = dict.fromkeys(by_id, decided_at + FRESH_FOR)
+        doubtful: list[tuple[ToTerminate, AwsError]] = []
+        for ids, answer in self._answers(by_id):
+            results: list[Result] = []
             for one in ids:
-                outcome = self._read(by_id[one], answer)
-                if isinstance(outcome, AwsError):
-                    doubtful.append((by_id[one], outcome))
+                result = self._read(by_id[one], answer)
+                if isinstance(result, AwsError):
+                    doubtful.append((by_id[one], result))
                 else:
-                    settled.append(outcome)
-        return settled + self._look_again(doubtful)
+                    results.append(result)
+            yield results
+        yield self._look_again(doubtful)
 
-    def _answers(self, decisions: Sequence[Decision]) -> Iterator[tuple[Sequence[str], Answer]]:
+    def still_to_terminate(self, decisions: Sequence[ToTerminate]) -> list[ToTerminate]:
+        """Those of them that are still to go by what EC2 shows now; the others are remembered."""
+        now = self.clock()
+        going = []
+        for decision in self.judge_again(decisions):
+            instance_id = decision.marked.instance_id
+            if isinstance(decision, ToTerminate):
+                self._fresh_until[instance_id] = now + FRESH_FOR
+                going.append(decision)
+            else:
+                self._changed[instance_id] = decision
+        return going
+
+    def changed(self, decision: ToTerminate) -> Result | None:
+        """What became of a decision that was made again, where it is not to go any more."""
+        again = self._changed.get(decision.marked.instance_id)
+        return None if isinstance(again, ToTerminate | ToProve) else again
+
+    def _answers(self, by_id: dict[str, ToTerminate]) -> Iterator[Answered]:
         """Ask for all of them: zones side by side, so that one zone's trouble is its own."""
         zones: dict[str, list[str]] = defaultdict(list)
-        for decision in decisions:
-            if decision.action is Action.TERMINATE and decision.instance is not None:
-                zones[decision.instance.zone].append(decision.marked.instance_id)
-        if zones:
-            with ThreadPoolExecutor(min(len(zones), ZONES_AT_ONCE)) as pool:
-                for answers in pool.map(self._zone, zones.values()):
-                    yield from answers
-        for decision in decisions:
-            if decision.action is Action.SHRINK:
-                yield [decision.marked.instance_id], self._shrink(decision.marked.instance_id)
+        members = []
+        for instance_id, decision in by_id.items():
+            if decision.through_group:
+                members.append(instance_id)
+            else:
+                zones[decision.instance.zone].append(instance_id)
+        yield from _side_by_side(
+            [
+                partial(bisect, ids, partial(self._attempt, by_id=by_id), BATCH)
+                for ids in zones.values()
+            ]
+        )
+        for one in members:
+            yield [one], self._attempt([one], by_id=by_id)
 
-    def _zone(self, ids: Sequence[str]) -> list[tuple[Sequence[str], Answer]]:
-        return list(isolate(ids, lambda group: self.patiently(lambda: self._ask(group)), BATCH))
+    def _attempt(self, ids: Sequence[str], *, by_id: dict[str, ToTerminate]) -> Answer:
+        """Ask for these. What was asked before, or was decided a while ago, is judged again first."""
+        going = list(ids)
 
-    def _ask(self, ids: Sequence[str]) -> Answer:
-        answer = self.machines.terminate(ids, dry_run=self.policy.dry_run)
-        return self._noted(ids, answer)
+        def look_again() -> Answer | None:
+            going[:] = [
+                one.marked.instance_id for one in self.still_to_terminate([by_id[i] for i in going])
+            ]
+            return None if going else Accepted({}, None)
 
-    def _noted(self, ids: Sequence[str], answer: Answer) -> Answer:
-        if isinstance(answer, Accepted) and not self.policy.dry_run:
-            self.journal.accepted(ids, answer.request_id)
+        now = self.clock()
+        stale = any(self._fresh_until.pop(one, now) <= now for one in ids)
+        if stale and (nothing := look_again()) is not None:
+            return nothing
+        return self.retry(lambda: self._ask(going, by_id), look_again)
+
+    def _ask(self, ids: Sequence[str], by_id: dict[str, ToTerminate]) -> Answer:
+        for one in ids:
+            self._fresh_until.pop(one, None)
+        if (
+            by_id[ids[0]].through_group and not self.dry_run
+        ):  # Auto Scaling knows no DryRun: EC2's is the nearest
+            answer = self.machines.terminate_in_group(ids[0])
+        else:
+            answer = self.machines.terminate(ids, dry_run=self.dry_run)
+        if isinstance(answer, Accepted) and not self.dry_run:
+            self.accepted(ids, answer.request_id)
         return answer
 
-    def _shrink(self, instance_id: str) -> Answer:
-        ids = [instance_id]
-        if self.policy.dry_run:  # Auto Scaling has no DryRun: EC2's is the nearest thing
-            return self.patiently(lambda: self._ask(ids))
-        return self.patiently(lambda: self._noted(ids, self.machines.shrink(instance_id)))
-
-    def _read(self, decision: Decision, answer: Answer) -> Settled | AwsError:
-        """Settle one by its answer, or hand back the error that only a second look resolves."""
+    def _read(self, decision: ToTerminate, answer: Answer) -> Result | AwsError:  # noqa: PLR0911 - one line each
+        """The result by EC2's answer, or the error that only a second look resolves."""
+        if (changed := self.changed(decision)) is not None:
+            return changed
         if isinstance(answer, Accepted):
-            if self.policy.dry_run:
-                return settle(decision, Outcome.PLANNED, decision.why)
+            if self.dry_run:
+                return Left(decision.marked, Outcome.PLANNED, decision.marked.reason)
             change = answer.changes.get(decision.marked.instance_id)
-            if change is not None and _ending(change.current):
+            if change is not None and change.current in {State.SHUTTING_DOWN, State.TERMINATED}:
                 return self._ended(decision, change, answer.request_id)
             state = change.current if change else "no state"
             # Success is a returned state of shutting-down or terminated, not a call without error.
+            message = (
+                f"EC2 accepted the call and returned {state} for {decision.marked.instance_id}"
+            )
             return AwsError(
-                "UnexpectedState",
-                f"EC2 accepted the call and returned {state} for {decision.marked.instance_id}",
-                ErrorKind.REFUSED,
-                request_id=answer.request_id,
+                "UnexpectedState", message, ErrorKind.REFUSED, request_id=answer.request_id
             )
         if answer.kind is ErrorKind.THROTTLED:
-            return settle(decision, Outcome.DEFERRED, str(answer), error=answer)
+            return defer(decision, str(answer), answer)
         if answer.kind is ErrorKind.LOCKED_OUT:
-            return settle(decision, Outcome.FAILED, str(answer), error=answer)
+            return deny(decision, str(answer), answer)
         return answer
 
-    def _ended(self, decision: Decision, change: Change, request_id: str | None) -> Settled:
-        pending = self.policy.confirm_termination and change.current != State.TERMINATED
-        ended_at = self.clock()
-        return Settled(
-            decision.marked,
-            Outcome.PENDING if pending else Outcome.TERMINATED,
-            decision.why,
-            previous_state=change.previous,
-            current_state=change.current,
-            request_id=request_id,
-            ended_at=ended_at,
-        )
+    def _ended(self, decision: ToTerminate, change: Change, request_id: str | None) -> Result:
+        marked = decision.marked
+        trace = Trace(None, change.previous, change.current, request_id)
+        if self.confirm and change.current != State.TERMINATED:
+            return Left(marked, Outcome.PENDING, marked.reason, trace)
+        return Ended(marked, by_api=True, at=self.clock(), why=marked.reason, trace=trace)
 
-    def _look_again(self, doubtful: Sequence[tuple[Decision, AwsError]]) -> list[Settled]:
-        """Settle what EC2 refused or did not answer by what EC2 shows now.
+    def _look_again(self, doubtful: Sequence[tuple[ToTerminate, AwsError]]) -> list[Result]:
+        """Resolve what EC2 refused or did not answer by what EC2 shows now.
 
         A refused call may have met an instance that somebody else has just terminated, and a call
         that was not answered may have been carried out.
         """
         if not doubtful:
             return []
-        sight = look([one.marked.instance_id for one, _ in doubtful], self.machines, self.patiently)
-        return [self._resolve(decision, error, sight) for decision, error in doubtful]
+        self.still_to_terminate([decision for decision, _ in doubtful])
+        return [self._resolve(decision, error) for decision, error in doubtful]
 
-    def _resolve(self, decision: Decision, error: AwsError, sight: Sight) -> Settled:
-        marked = decision.marked
-        seen = sight.seen.get(marked.instance_id)
-        readable = marked.instance_id not in sight.unreadable
-        gone = readable and seen is None and error.kind is ErrorKind.MISSING
-        if gone or (seen is not None and seen.state.ended):
-            again = decide(marked, seen, self.policy, frozenset(), self.clock())
-            return from_decision(again, error)
+    def _resolve(self, decision: ToTerminate, error: AwsError) -> Result:
+        again = self.changed(decision)
+        if isinstance(again, Ended):
+            trace = replace(again.trace, error_code=error.code, request_id=error.request_id)
+            return replace(again, trace=trace)
+        if again is not None and error.kind is not ErrorKind.REFUSED:
+            return again
         if error.kind is ErrorKind.MISSING:  # and yet it is shown, or nothing is: ask afresh
-            why = f"EC2 contradicts itself: {error}"
-            return settle(decision, Outcome.DEFERRED, why, error=error)
+            return defer(decision, f"EC2 contradicts itself: {error}", error)
         if error.kind is ErrorKind.NO_ANSWER:
-            return settle(decision, Outcome.DEFERRED, f"no answer from EC2: {error}", error=error)
-        return settle(decision, Outcome.FAILED, explain(error, marked.instance_id), error=error)
+            return defer(decision, f"no answer from EC2: {error}", error)
+        return deny(decision, explain(error, decision.marked.instance_id), error)
 
 
 def explain(error: AwsError, instance_id: str) -> str:
@@ -162,40 +214,26 @@ def explain(error: AwsError, instance_id: str) -> str:
     return str(error)
 
 
-def from_decision(decision: Decision, error: AwsError | None = None) -> Settled:
-    """A decision that needs no terminating, as the value that the reporting part takes."""
-    state = decision.instance.state.value if decision.instance else None
-    return Settled(
-        decision.marked,
-        decision.outcome,
-        decision.why,
-        error_code=error.code if error else None,
-        previous_state=state,
-        current_state=state,
-        request_id=error.request_id if error else None,
-        ended_at=decision.ended_at,
-    )
+def _side_by_side(askings: Sequence[Callable[[], Iterator[Answered]]]) -> Iterator[Answered]:
+    """What all of them answer, as it comes; each is bounded by the run's time."""
+    answers: SimpleQueue[Answered | BaseException | None] = SimpleQueue()
 
+    def ask(asking: Callable[[], Iterator[Answered]]) -> None:
+        try:
+            for answered in asking():
+                answers.put(answered)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is listened to
+            answers.put(error)
+        answers.put(None)
 
-def all_settled(decisions: Iterable[Decision]) -> list[Settled]:
-    """The same for many."""
-    return [from_decision(decision) for decision in decisions]
-
-
-def _ending(state: str) -> bool:
-    return state in {State.SHUTTING_DOWN, State.TERMINATED}
-
-
-def settle(
-    decision: Decision, outcome: Outcome, why: str, *, error: AwsError | None = None
-) -> Settled:
-    state = decision.instance.state.value if decision.instance else None
-    return Settled(
-        decision.marked,
-        outcome,
-        why,
-        error_code=error.code if error else None,
-        previous_state=state,
-        current_state=state,
-        request_id=error.request_id if error else None,
-    )
+    for asking in askings:
+        Thread(target=ask, args=(asking,), daemon=True).start()
+    under_way = len(askings)
+    while under_way:
+        answered = answers.get()
+        if answered is None:
+            under_way -= 1
+        elif isinstance(answered, BaseException):
+            raise answered
+        else:
+            yield answered

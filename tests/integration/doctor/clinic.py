@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,6 +38,7 @@ CHECKS = [
     "idempotency_table",
     "schedule",
     "last_run",
+    "last_hour",
 ]
 AFTER_THE_LIST = {"auto_terminate_backend", "marked_instances"}
 BEHIND_THE_TOKEN = {"token_accepted", "client_active", "agent_known", "list_shape"}
@@ -91,6 +93,7 @@ class Clinic:
             **self.stack.environment(),
             "REQUESTS_CA_BUNDLE": str(self.bundle),
             "SCHEDULE_NAME": self.schedule,
+            "POWERTOOLS_SERVICE_NAME": self.function,
             **variables,
         }
         given = {name: value for name, value in environment.items() if value is not None}
@@ -137,22 +140,61 @@ class Clinic:
 
     def count_run(self, *, minutes_ago: float, error: bool = False) -> None:
         """As Lambda counts a run of the function."""
-        metrics = ["Invocations", *(["Errors"] if error else [])]
+        for metric in ["Invocations", *(["Errors"] if error else [])]:
+            self._count("AWS/Lambda", {"FunctionName": self.function}, metric, 1, minutes_ago)
+
+    def count(self, metric: str, value: int = 1, *, minutes_ago: float = 1, **more: str) -> None:
+        """As a run sends a metric of its own; `more` dimensions make it another metric (CloudWatch)."""
+        self._count("SpotOptimizer", {"service": self.function, **more}, metric, value, minutes_ago)
+
+    def _count(
+        self, namespace: str, dimensions: dict[str, str], metric: str, value: float, ago: float
+    ) -> None:
         self.stack.aws("cloudwatch").put_metric_data(
-            Namespace="AWS/Lambda",
+            Namespace=namespace,
             MetricData=[
                 {
-                    "MetricName": name,
-                    "Dimensions": [{"Name": "FunctionName", "Value": self.function}],
-                    "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
-                    "Value": 1.0,
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()],
+                    "Timestamp": datetime.now(UTC) - timedelta(minutes=ago),
+                    "Value": value,
                 }
-                for name in metrics
             ],
         )
 
 
 Answer = Callable[[str], tuple[int, str]]
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """An address that takes no connection and refuses none: Linux drops what its full queue cannot hold."""
+    with contextlib.ExitStack() as held:
+        server = held.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(2):
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def mute() -> Iterator[str]:
+    """An address that takes connections and says nothing."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(64)
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def unused() -> Iterator[str]:
+    """An address that nobody listens on."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{kept.getsockname()[1]}"
 
 
 class Stub:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.client import Credentials, OperatorClient
+from backend.client import OperatorClient
 from backend.server import run_backend
-from local.stack import MANAGED, Stack, new_agent
+from local.stack import MANAGED, new_agent
 from tests.integration.certificates import Authority
 from tests.integration.doctor.clinic import Clinic, Told
 from tests.integration.scripted import LIST, Exchange, ScriptedBackend
@@ -29,7 +29,7 @@ class Backend:
     bundle: Path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     folder = tmp_path_factory.mktemp("ca")
     authority = Authority(folder)
@@ -42,17 +42,10 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         yield Backend(url, operator, authority.bundle)
 
 
-@pytest.fixture(scope="session")
-def image(moto_url: str) -> str:
-    """Found once: moto takes its time to list them."""
-    return Stack(moto_url, "", OperatorClient(""), Credentials("", ""), "").image
-
-
 @pytest.fixture
-def bare(moto_url: str, backend: Backend, image: str) -> Clinic:
+def bare(moto_url: str, backend: Backend) -> Clinic:
     """A stack without a schedule and without runs."""
     stack = new_agent(moto_url, backend.url, backend.operator)
-    stack.image = image
     number = next(_NUMBERS)
     name = f"doctor-{number}"
     return Clinic(stack, backend.bundle, name, f"{name}/{name}-termination", {stack.client.token})
@@ -72,10 +65,10 @@ def odd(clinic: Clinic, scripted: ScriptedBackend) -> Callable[..., Told]:
     """Examines the function on the scripted backend, which lists the healthy stack's zombie."""
     clinic.give(scripted.token)
 
-    def examine(fault: Callable[[Exchange], None] | None = None) -> Told:
+    def examine(fault: Callable[[Exchange], None] | None = None, *, timeout: float = 55.0) -> Told:
         if fault is not None:
             scripted.always_meets(LIST, fault)
-        return clinic.examine(SERVER_URL=scripted.url)
+        return clinic.examine(SERVER_URL=scripted.url, timeout=timeout)
 
     return examine
 

@@ -208,6 +208,7 @@ class TestTheSchedule:
         with Stub(deny) as refusing:
             told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=refusing.url)
         assert told.of("skipped") == {"schedule"}
+        assert "AccessDeniedException" in told.checks["schedule"]["found"]
         assert "scheduler:GetSchedule" in told.checks["schedule"]["cure"]
 
     def test_no_run_in_the_last_five_minutes(self, bare: Clinic) -> None:

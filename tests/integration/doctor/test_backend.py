@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Event
 
 import pytest
 
@@ -16,20 +16,32 @@ from tests.integration.doctor.clinic import (
     WITHOUT_TLS,
     Clinic,
     Told,
+    deaf,
+    mute,
+    unused,
 )
 from tests.integration.scripted import Exchange, ScriptedBackend
 
 
 class TestTheWay:
     def test_a_backend_that_is_down(self, clinic: Clinic) -> None:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            url = f"https://127.0.0.1:{unused.getsockname()[1]}"
-            clinic.examine(SERVER_URL=url).only(
+        with unused() as address:
+            clinic.examine(SERVER_URL=f"https://{address}").only(
                 "backend_reachable",
                 "refused",
                 "nothing listens there",
                 "start the backend",
+                skipped=WITHOUT_BACKEND,
+            )
+
+    def test_a_proxy_that_is_down(self, clinic: Clinic) -> None:
+        """A refused connection is not the backend's, where a proxy stands before it."""
+        with unused() as address:
+            clinic.examine(HTTPS_PROXY=f"http://{address}").only(
+                "backend_reachable",
+                "refused",
+                "the proxy that HTTPS_PROXY names",
+                "NO_PROXY",
                 skipped=WITHOUT_BACKEND,
             )
 
@@ -42,18 +54,55 @@ class TestTheWay:
             skipped=WITHOUT_BACKEND,
         )
 
-    def test_a_backend_that_never_answers(self, clinic: Clinic) -> None:
-        with socket.socket() as mute:
-            mute.bind(("127.0.0.1", 0))
-            mute.listen(64)
-            url = f"http://127.0.0.1:{mute.getsockname()[1]}"
-            clinic.examine(SERVER_URL=url, timeout=12).only(
+    def test_a_backend_to_which_no_connection_can_be_made(self, clinic: Clinic) -> None:
+        with deaf() as address:
+            clinic.examine(SERVER_URL=f"https://{address}", timeout=10).only(
                 "backend_reachable",
-                "",
+                "timed out",
                 "a security group",
                 "let the function's security group out",
                 skipped=WITHOUT_BACKEND,
             )
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_a_backend_that_takes_connections_and_does_not_answer(
+        self, clinic: Clinic, scheme: str
+    ) -> None:
+        """A connection was made: the network is not to blame."""
+        with mute() as address:
+            clinic.examine(SERVER_URL=f"{scheme}://{address}", timeout=10).only(
+                "backend_reachable",
+                "timed out",
+                "it takes connections, and its answer does not come in time",
+                "the network lets requests through",
+                skipped=WITHOUT_BACKEND,
+            )
+
+    def test_an_answer_that_breaks_off_in_the_middle_for_too_long(
+        self, odd: Callable[..., Told]
+    ) -> None:
+        """Headers at once, and a body that does not come."""
+
+        def answer(exchange: Exchange) -> None:
+            handler = exchange.handler
+            handler.send_response(200)
+            handler.send_header("Content-Length", "1000")
+            handler.end_headers()
+            handler.wfile.flush()
+            released.wait(30)
+
+        released = Event()
+        try:
+            told = odd(answer, timeout=10)
+        finally:
+            released.set()
+        told.only(
+            "backend_reachable",
+            "",
+            "it takes connections, and its answer does not come in time",
+            "the backend's load",
+            skipped=WITHOUT_BACKEND,
+        )
 
     def test_without_a_token_the_way_is_examined_all_the_same(self, clinic: Clinic) -> None:
         told = clinic.examine(
@@ -66,7 +115,7 @@ class TestTheWay:
             "tls",
             "certificate verify failed",
             "a private CA",
-            "set REQUESTS_CA_BUNDLE",
+            "the stack's parameter BackendCaParameter",
             skipped=WITHOUT_TLS,
         )
 
@@ -89,8 +138,8 @@ class TestTheWay:
         clinic.examine(REQUESTS_CA_BUNDLE="/opt/nowhere.pem").only(
             "tls",
             "/opt/nowhere.pem",
-            "no file that can be read",
-            "in a layer under /opt",
+            "trust cannot be read",
+            "BackendCaParameter",
             skipped=WITHOUT_TLS,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from tests.integration.doctor.clinic import (
     BEHIND_THE_TOKEN,
     CHECKS,
     Clinic,
+    Stub,
+    deaf,
+    mute,
+    unused,
 )
 from tests.integration.scripted import LIST, ScriptedBackend
 from tools.ec2_emulator import Emulator
@@ -135,7 +140,7 @@ def test_a_bundle_that_shuts_out_aws(clinic: Clinic, tmp_path: Path) -> None:
             "schedule",
             "certificate verify failed",
             "REQUESTS_CA_BUNDLE holds for AWS's SDK as well",
-            "public authorities and your own CA into one file",
+            "BackendCaParameter",
             skipped=set(),
         )
 
@@ -159,16 +164,43 @@ def test_an_endpoint_that_is_no_address(
     )
 
 
-def test_an_aws_that_does_not_answer_is_not_waited_for(clinic: Clinic) -> None:
-    with socket.socket() as mute:
-        mute.bind(("127.0.0.1", 0))
-        mute.listen(64)
-        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
-        told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=url)
+@pytest.mark.parametrize(
+    ("peer", "code", "cause", "cure"),
+    [
+        (deaf, "ConnectTimeoutError", "in a VPC there is most often no way to it", "NAT gateway"),
+        (mute, "ReadTimeoutError", "was reached, and does not answer in time", "again in a minute"),
+        (unused, "EndpointConnectionError", "nothing listens there", "AWS_ENDPOINT_URL"),
+    ],
+)
+def test_an_aws_that_does_not_answer_is_told_by_how_far_a_call_gets(
+    clinic: Clinic,
+    peer: Callable[[], AbstractContextManager[str]],
+    code: str,
+    cause: str,
+    cure: str,
+) -> None:
+    with peer() as address:
+        told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=f"http://{address}")
+    told.only("schedule", code, cause, cure, skipped=set())
+
+
+def test_an_aws_that_hangs_up_is_no_network_fault(clinic: Clinic) -> None:
+    def hang_up(_: str) -> tuple[int, str]:
+        raise ConnectionAbortedError
+
+    with Stub(hang_up) as rude:
+        told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=rude.url)
     told.only(
         "schedule",
-        "no answer within 6 s",
-        "does not answer in time",
-        "interface endpoint",
+        "ConnectionClosedError",
+        "closed before there was an answer",
+        "invoke the doctor again",
         skipped=set(),
     )
+
+
+def test_under_sam_local_nobody_misses_schedule_and_metrics(clinic: Clinic) -> None:
+    told = clinic.examine(AWS_SAM_LOCAL="true", SCHEDULE_NAME="not/there")
+    assert told.of("failed") == told.of("warning") == set()
+    assert told.of("skipped") == {"schedule", "last_run", "last_hour"}
+    assert all("`sam local`" in told.checks[name]["found"] for name in told.of("skipped"))

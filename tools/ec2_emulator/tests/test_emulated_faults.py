@@ -131,6 +131,35 @@ def test_an_answer_can_be_a_proxys(emulator: Emulator, aws: Clients) -> None:
         aws.ec2.describe_instances()
 
 
+def test_a_foreign_page_with_200_is_read_as_an_empty_answer(
+    emulator: Emulator, aws: Clients
+) -> None:
+    page = "<html><body>Sign in</body></html>"
+    emulator.faults.add("DescribeInstances", faults.raw(200, page))
+    emulator.faults.add("PutItem", faults.raw(200, "{}"))
+    assert set(aws.ec2.describe_instances()) == {"ResponseMetadata"}
+    put = aws.dynamodb.put_item(TableName="none", Item={"id": {"S": "a"}})
+    assert set(put) == {"ResponseMetadata"}
+
+
+def test_json_in_the_place_of_xml_cannot_be_parsed(emulator: Emulator, aws: Clients) -> None:
+    emulator.faults.add("DescribeInstances", faults.raw(200, "{}"))
+    with pytest.raises(ResponseParserError):
+        aws.ec2.describe_instances()
+
+
+@pytest.mark.parametrize("after", ["soon", "-1", "1e400", "Tue, 31 Feb 99999 00:00:00 GMT", ""])
+def test_a_retry_after_can_be_odd(emulator: Emulator, aws: Clients, after: str) -> None:
+    emulator.faults.add(
+        "DescribeInstances",
+        faults.raw(503, "<p>busy</p>", {"Retry-After": after, "Content-Type": "text/plain"}),
+    )
+    with pytest.raises(ClientError) as caught:
+        aws.ec2.describe_instances()
+    headers = caught.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert (headers["retry-after"], headers["content-type"]) == (after, "text/plain")
+
+
 def test_a_later_page_can_fail(emulator: Emulator, aws: Clients) -> None:
     for _ in range(7):
         emulator.fleet.launch()

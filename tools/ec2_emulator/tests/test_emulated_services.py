@@ -63,6 +63,27 @@ def test_an_event_is_listed_once_it_is_delivered_and_for_ninety_days(
     assert events_about(aws, instance_id) == []
 
 
+def test_an_assumed_role_is_found_by_the_instances_id(emulator: Emulator, aws: Clients) -> None:
+    instance_id = emulator.fleet.launch(launch_time=emulator.trail.clock() - 86_400 * 60)
+    emulator.trail.assumed_role(instance_id, hours=60)
+    pages = aws.cloudtrail.get_paginator("lookup_events").paginate(
+        LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": instance_id}]
+    )
+    first, second = (page["Events"] for page in pages)
+    assert {each["EventName"] for each in first} == {"AssumeRole"}
+    assert (len(second), second[-1]["EventName"]) == (11, "RunInstances")
+    record = json.loads(first[0]["CloudTrailEvent"])
+    assert record["userIdentity"] == {"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}
+    assert record["requestParameters"]["roleSessionName"] == instance_id
+    assert first[0]["ReadOnly"] == "true"
+
+
+def test_anybody_may_name_a_session_after_an_instance(emulator: Emulator, aws: Clients) -> None:
+    emulator.trail.assumed_role(GHOST, invoked_by=None)
+    [event] = events_about(aws, GHOST)
+    assert "invokedBy" not in json.loads(event["CloudTrailEvent"])["userIdentity"]
+
+
 def test_the_event_history_comes_in_pages(emulator: Emulator, aws: Clients) -> None:
     launched = {emulator.fleet.launch() for _ in range(5)}
     pages = aws.cloudtrail.get_paginator("lookup_events").paginate(PaginationConfig={"PageSize": 2})

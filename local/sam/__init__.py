@@ -1,0 +1,1 @@
+"""The functions in a container, by `sam local`, beside the local stack."""

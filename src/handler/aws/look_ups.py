@@ -1,0 +1,47 @@
+"""Look-ups of one run: each within the run's time, and a failed one told, with its code.
+
+Tries are botocore's (`standard` retries): a look-up changes nothing, so it may be made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from handler.aws.errors import AwsError
+from handler.aws.retry import OUT_OF_TIME
+from handler.deadline import Deadline, LateError, in_time
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class LookUps:
+    """Ask AWS, and know what could not be known.
+
+    Args:
+        deadline: nothing is asked, and nothing waited for, when its time to act is over.
+        failed: told of each look-up that AWS refused or did not answer: what, and the error.
+    """
+
+    deadline: Deadline
+    failed: Callable[[str, AwsError], None]
+    failures: int = field(default=0, init=False)
+
+    def __call__(self, what: str, ask: Callable[[], T | AwsError]) -> T | AwsError:
+        """Ask once. The run's own lack of time is no failure of AWS's, and is not told."""
+        if self.deadline.to_act() <= 0:
+            return OUT_OF_TIME
+        try:
+            answer = in_time(ask, self.deadline.to_act)
+        except LateError:
+            return OUT_OF_TIME
+        if isinstance(answer, AwsError):
+            self.tell(what, answer)
+        return answer
+
+    def tell(self, what: str, error: AwsError) -> None:
+        """A failure that came with a partial answer."""
+        self.failures += 1
+        self.failed(what, error)

@@ -1,0 +1,132 @@
+"""What EC2 tells of one image or snapshot, or of ten, a call: asked only of what is about to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.lists import ask, each_of, read_all
+from handler.images.model import Kind, Reason, Verdict, keep
+from handler.images.references import LIVE
+
+REFERENCES_AT_ONCE = 10
+"""Images in one DescribeImageReferences call (EC2 API)."""
+ALL_VERSIONS = "10000"
+"""DescribeImageReferences looks at the latest 10 versions of a template unless told so (EC2 API)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastQuestions:
+    """What EC2 knows of single images and snapshots.
+
+    Args:
+        ec2: the client.
+        time_left: seconds in which EC2 may still be asked.
+        failed: told of each look-up that failed: what, and why.
+    """
+
+    ec2: Any
+    time_left: Callable[[], float]
+    failed: Callable[[str, AwsError], None]
+
+    def stay(self, verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+        """Those that must stay after all: somebody uses them, or it could not be looked up."""
+        images = [one.item_id for one in verdicts if one.kind is Kind.IMAGE]
+        tens = [
+            images[start : start + REFERENCES_AT_ONCE]
+            for start in range(0, len(images), REFERENCES_AT_ONCE)
+        ]
+        questions: list[list[str] | Verdict] = [*tens, *verdicts]
+        answers = each_of(self._ask, questions, self.time_left)
+        if isinstance(answers, AwsError):
+            return {one.item_id: _unproven(one, "references", answers) for one in verdicts}
+        by_id = {one.item_id: one for one in verdicts}
+        stay: dict[str, Verdict] = {}
+        for asked, answer in answers:
+            if isinstance(asked, Verdict):
+                if isinstance(answer, AwsError):
+                    self.failed(f"permissions of {asked.item_id}", answer)
+                    stay[asked.item_id] = _unproven(asked, "permissions", answer)
+                elif isinstance(answer, str):
+                    stay[asked.item_id] = keep(asked, Reason.SHARED, answer)
+            elif isinstance(answer, AwsError):
+                self.failed("references", answer)
+                stay |= {one: _unproven(by_id[one], "references", answer) for one in asked}
+            elif isinstance(answer, Mapping):
+                stay |= {
+                    one: keep(by_id[one], Reason.IN_USE, user)
+                    for one, user in answer.items()
+                    if one in by_id
+                }
+        return stay
+
+    def _ask(self, asked: list[str] | Verdict) -> dict[str, str] | str | AwsError | None:
+        if isinstance(asked, Verdict):
+            return shared_with(self.ec2, asked.kind, asked.item_id, self.time_left)
+        return known_to_ec2(self.ec2, asked, self.time_left)
+
+
+def known_to_ec2(
+    ec2: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    image_ids: Sequence[str],
+    time_left: Callable[[], float],
+) -> dict[str, str] | AwsError:
+    """DescribeImageReferences of up to ten images, every version of every template.
+
+    It adds Image Builder's recipes to the look-ups of `AccountReferences`. The runtime's botocore, or
+    a region, may not have it yet: that adds nothing.
+    """
+    if not hasattr(ec2, "describe_image_references"):
+        return {}
+    found = read_all(
+        ec2,
+        "describe_image_references",
+        "ImageReferences",
+        time_left,
+        ImageIds=list(image_ids),
+        IncludeAllResourceTypes=True,
+        ResourceTypes=[
+            {
+                "ResourceType": "ec2:LaunchTemplate",
+                "ResourceTypeOptions": [
+                    {"OptionName": "version-depth", "OptionValues": [ALL_VERSIONS]}
+                ],
+            },
+            {
+                "ResourceType": "ec2:Instance",
+                "ResourceTypeOptions": [{"OptionName": "state-name", "OptionValues": LIVE}],
+            },
+        ],
+    )
+    if isinstance(found, AwsError):
+        return {} if found.kind is ErrorKind.NO_SUCH_CALL else found
+    return {one["ImageId"]: f"{one['ResourceType']} {one['Arn']}" for one in found}
+
+
+def shared_with(
+    ec2: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    kind: Kind,
+    item_id: str,
+    time_left: Callable[[], float],
+) -> str | AwsError | None:
+    """Who outside may use an image or a snapshot, or None: accounts, organizations, their units, all.
+
+    DescribeImageAttribute and DescribeSnapshotAttribute tell it of one item a call.
+    """
+    if kind is Kind.IMAGE:
+        key, given = "LaunchPermissions", {"ImageId": item_id, "Attribute": "launchPermission"}
+        answer = ask(ec2, "describe_image_attribute", key, time_left, **given)
+    else:
+        key = "CreateVolumePermissions"
+        given = {"SnapshotId": item_id, "Attribute": "createVolumePermission"}
+        answer = ask(ec2, "describe_snapshot_attribute", key, time_left, **given)
+    if isinstance(answer, AwsError):
+        return None if answer.kind is ErrorKind.MISSING else answer
+    users = [str(value) for one in answer[key] for value in one.values()]
+    return f"shared with {', '.join(users[:5])}" if users else None
+
+
+def _unproven(verdict: Verdict, what: str, error: AwsError) -> Verdict:
+    return keep(verdict, Reason.UNPROVEN, f"could not be looked up: {what} ({error})")

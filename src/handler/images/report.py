@@ -1,0 +1,188 @@
+"""What a run set out to delete, and what it deleted: the first is kept, the second is reported.
+
+The report's shape is the contract's (section 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from handler.images.delete import Deletion, DeletionStatus
+from handler.images.model import Kind, Policy, Verdict
+
+LONGEST_ERROR = 300
+"""Bytes of an error that are reported: EC2 adds kilobytes of encoded details to a denial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be deleted, and why."""
+
+    item_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupReport:
+    """One cleanup report: what happened.
+
+    Attributes:
+        at: when it was made (UTC).
+        images_cutoff: what is younger was not touched.
+        snapshots_cutoff: the same for free-standing snapshots.
+        images: deregistered images.
+        image_snapshots: their own snapshots, deleted after them.
+        snapshots: deleted free-standing snapshots.
+        image_failures: images, or snapshots of theirs, that EC2 would not delete.
+        snapshot_failures: free-standing snapshots that EC2 would not delete.
+    """
+
+    at: datetime
+    images_cutoff: datetime
+    snapshots_cutoff: datetime
+    images: tuple[str, ...] = ()
+    image_snapshots: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    image_failures: tuple[Failure, ...] = ()
+    snapshot_failures: tuple[Failure, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says only that a run took place."""
+        deleted = self.images or self.image_snapshots or self.snapshots
+        return not (deleted or self.image_failures or self.snapshot_failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What a run is about to delete; whether it did is for the run, or for the next one, to find out."""
+
+    at: datetime
+    images_cutoff: datetime
+    snapshots_cutoff: datetime
+    images: tuple[str, ...]
+    image_snapshots: tuple[str, ...]
+    snapshots: tuple[str, ...]
+
+    def carried_out(self, present: Collection[str]) -> CleanupReport:
+        """The report of it, once it is known what of it is still there."""
+        return CleanupReport(
+            self.at,
+            self.images_cutoff,
+            self.snapshots_cutoff,
+            tuple(one for one in self.images if one not in present),
+            tuple(one for one in self.image_snapshots if one not in present),
+            tuple(one for one in self.snapshots if one not in present),
+        )
+
+
+def intention(
+    chosen: Sequence[Verdict], parts: Sequence[Verdict], policy: Policy, now: datetime
+) -> Intention:
+    """What deleting these would do."""
+    return Intention(
+        now,
+        now - policy.images_older_than,
+        now - policy.snapshots_older_than,
+        tuple(one.item_id for one in chosen if one.kind is Kind.IMAGE),
+        tuple(one.item_id for one in parts),
+        tuple(one.item_id for one in chosen if one.kind is Kind.SNAPSHOT),
+    )
+
+
+def report(ends: Sequence[Deletion], policy: Policy, now: datetime) -> CleanupReport:
+    """What these deletions came to."""
+    deleted = [one for one in ends if one.status is DeletionStatus.DELETED]
+    failed = [one for one in ends if one.status is DeletionStatus.FAILED]
+    free = [one for one in deleted if one.verdict.kind is Kind.SNAPSHOT and not one.part_of]
+    return CleanupReport(
+        now,
+        now - policy.images_older_than,
+        now - policy.snapshots_older_than,
+        tuple(one.verdict.item_id for one in deleted if one.verdict.kind is Kind.IMAGE),
+        tuple(one.verdict.item_id for one in deleted if one.part_of),
+        tuple(one.verdict.item_id for one in free),
+        tuple(_failure(one) for one in failed if one.verdict.kind is Kind.IMAGE or one.part_of),
+        tuple(
+            _failure(one) for one in failed if one.verdict.kind is Kind.SNAPSHOT and not one.part_of
+        ),
+    )
+
+
+def as_body(report: CleanupReport) -> dict[str, Any]:
+    """The contract's shape."""
+    return {
+        "timestamp": _text(report.at),
+        "snapshots": {
+            "type": "snapshots",
+            "deleted": list(report.snapshots),
+            "failed": _failures(report.snapshot_failures),
+            "cutoff_date": _text(report.snapshots_cutoff),
+        },
+        "amis": {
+            "type": "amis",
+            "deleted_amis": list(report.images),
+            "deleted_snapshots": list(report.image_snapshots),
+            "failed": _failures(report.image_failures),
+            "cutoff_date": _text(report.images_cutoff),
+        },
+    }
+
+
+def from_body(raw: Mapping[str, Any]) -> CleanupReport:
+    """The same report again."""
+    snapshots, amis = raw["snapshots"], raw["amis"]
+    return CleanupReport(
+        _moment(raw["timestamp"]),
+        _moment(amis["cutoff_date"]),
+        _moment(snapshots["cutoff_date"]),
+        tuple(amis["deleted_amis"]),
+        tuple(amis["deleted_snapshots"]),
+        tuple(snapshots["deleted"]),
+        tuple(Failure(one["id"], one["error"]) for one in amis["failed"]),
+        tuple(Failure(one["id"], one["error"]) for one in snapshots["failed"]),
+    )
+
+
+def intention_as_json(intention: Intention) -> dict[str, Any]:
+    """As it is kept in the table."""
+    return {
+        "at": _text(intention.at),
+        "images_cutoff": _text(intention.images_cutoff),
+        "snapshots_cutoff": _text(intention.snapshots_cutoff),
+        "images": list(intention.images),
+        "image_snapshots": list(intention.image_snapshots),
+        "snapshots": list(intention.snapshots),
+    }
+
+
+def intention_from_json(raw: Mapping[str, Any]) -> Intention:
+    """The same intention again."""
+    return Intention(
+        _moment(raw["at"]),
+        _moment(raw["images_cutoff"]),
+        _moment(raw["snapshots_cutoff"]),
+        tuple(raw["images"]),
+        tuple(raw["image_snapshots"]),
+        tuple(raw["snapshots"]),
+    )
+
+
+def _text(moment: datetime) -> str:
+    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _failure(end: Deletion) -> Failure:
+    return Failure(end.verdict.item_id, end.why.encode()[:LONGEST_ERROR].decode(errors="ignore"))
+
+
+def _failures(failures: Iterable[Failure]) -> list[dict[str, str]]:
+    return [{"id": one.item_id, "error": one.error} for one in failures]

@@ -1,0 +1,60 @@
+"""How this room asks AWS, and reads the parts that several answers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from handler.aws import error_codes, lists
+from handler.aws.errors import AwsError
+
+LONGEST = 60.0
+"""Seconds; longer than any run has time to look."""
+
+
+def ask(call: Callable[[], Mapping[str, Any]], key: str) -> Mapping[str, Any] | AwsError:
+    """One call; an answer without its field is not AWS's."""
+    try:
+        answer = call()
+    except error_codes.SDK_ERRORS as error:
+        return error_codes.read(error)
+    return error_codes.NOT_AWS if error_codes.lacks(answer, key) else answer
+
+
+def request_id(answer: Mapping[str, Any]) -> str | None:
+    """AWS's id of the request, for the audit trail."""
+    found: str | None = answer.get("ResponseMetadata", {}).get("RequestId")
+    return found
+
+
+def tags_of(raw: Mapping[str, Any]) -> dict[str, str]:
+    """A resource's tags."""
+    return {tag["Key"]: tag["Value"] for tag in raw.get("Tags") or []}
+
+
+def filtered(name: str, values: Sequence[str]) -> dict[str, Any]:
+    """One filter of a Describe call."""
+    return {"Name": name, "Values": list(values)}
+
+
+def literal(value: str) -> str:
+    """A filter's value without its wildcards (EC2, "Filter using wildcards")."""
+    return re.sub(r"([\\*?])", r"\\\1", value)
+
+
+def chunks(values: Collection[str], size: int) -> Iterator[list[str]]:
+    """Cut ids into calls."""
+    rest = iter(values)
+    return iter(lambda: list(islice(rest, size)), [])
+
+
+def read_all(
+    client: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    operation: str,
+    key: str,
+    **given: object,
+) -> list[dict[str, Any]] | AwsError:
+    """Every page's items; whoever looks bounds the time (`LookUps`)."""
+    return lists.read_all(client, operation, key, lambda: LONGEST, **given)

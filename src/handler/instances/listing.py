@@ -1,0 +1,145 @@
+"""Fetches the lists of all agents side by side, and reads them entry by entry (contract section 1)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handler.backend.errors import BackendError
+from handler.backend.wire import SHOWN, Envelope
+from handler.deadline import Deadline, side_by_side
+from handler.instances.model import Agent, AgentList, Invalid, Marked
+
+LEAST_FOR_ONE = 4.0
+"""Seconds that one agent's list gets at least: enough for a slow answer, and too little to stop all others."""
+INVALID_TOLD = 20
+"""Invalid entries of one list that are told one by one; the others are counted."""
+LONGEST_WAIT = 100 * 365 * 86400.0
+"""Seconds; a longer wait is none."""
+INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+PLACEHOLDER = re.compile(r"(?:manual|emergency|replica)-[0-9a-z-]{1,64}")
+"""The id of a replica that was never launched; listed for ever (quirk 6)."""
+SECONDS = ("seconds_waiting", "seconds_since_marked")
+A_PLACEHOLDER = "a placeholder: no instance was ever launched for it"
+LATE = "its list did not come in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the agents' lists said; in `AGENT_ID`'s order, whatever the order of their arrival."""
+
+    lists: tuple[AgentList, ...]
+    failed: tuple[tuple[Agent, BackendError], ...]
+
+
+def fetch(
+    agents: Sequence[Agent],
+    list_of: Callable[[Agent, Callable[[], float]], AgentList],
+    deadline: Deadline,
+    at_once: int,
+    clock: Callable[[], datetime],
+) -> Fetched:
+    """Ask for every agent's list, beginning with another agent each minute; one's failure is its own.
+
+    Raises:
+        BackendError: no agent's list could be had.
+    """
+    now = clock()
+    first = int(now.timestamp() // 60) % len(agents)
+    rounds = math.ceil(len(agents) / at_once)
+    share = max(deadline.to_list() / rounds, min(LEAST_FOR_ONE, deadline.to_list()))
+
+    def one(agent: Agent) -> AgentList | BackendError:
+        until = deadline.to_list() - share
+        try:
+            return list_of(agent, lambda: deadline.to_list() - max(until, 0.0))
+        except BackendError as error:
+            return error
+
+    in_turn = [*agents[first:], *agents[:first]]
+    answers = dict(side_by_side(one, in_turn, at_once=at_once, left=deadline.to_list))
+    lists, failed = [], []
+    for agent in agents:
+        answer = answers.get(agent, BackendError(LATE))
+        if isinstance(answer, BackendError):
+            failed.append((agent, answer))
+        else:
+            lists.append(answer)
+    if not lists:
+        raise failed[0][1]
+    return Fetched(tuple(lists), tuple(failed))
+
+
+def read_list(agent: Agent, envelope: Envelope, listed_at: datetime) -> AgentList:
+    """Validate the entries one by one; fields that are not the contract's are ignored (quirk 6)."""
+    marked: dict[tuple[str, bool], Marked] = {}
+    told: list[Invalid] = []
+    invalid = placeholders = 0
+    for raw in envelope.instances:
+        fault = _fault(raw)
+        if fault is None:
+            entry = _entry(agent, raw, listed_at)
+            if marked.setdefault((entry.instance_id, entry.as_replica), entry) is entry:
+                continue
+            fault = "listed twice: the first entry holds"
+        placeholder = fault is A_PLACEHOLDER
+        placeholders += placeholder
+        invalid += not placeholder
+        if len(told) < INVALID_TOLD:
+            told.append(Invalid(agent, _shown(raw), fault, placeholder))
+    return AgentList(
+        agent,
+        envelope.auto_terminate_enabled,
+        tuple(marked.values()),
+        tuple(told),
+        invalid,
+        placeholders,
+    )
+
+
+def _fault(raw: object) -> str | None:
+    """What is wrong with an entry, or None."""
+    if not isinstance(raw, dict):
+        return "it is no object"
+    instance_id = raw.get("instance_id")
+    if not isinstance(instance_id, str):
+        return "instance_id is no text"
+    if not INSTANCE_ID.fullmatch(instance_id):
+        return (
+            A_PLACEHOLDER
+            if PLACEHOLDER.fullmatch(instance_id)
+            else "instance_id is no EC2 instance id"
+        )
+    wrong = [key for key in ("reason", "az") if not isinstance(raw.get(key), str | None)]
+    wrong += [
+        key
+        for key in SECONDS
+        if isinstance(raw.get(key), bool) or not isinstance(raw.get(key), int | float | None)
+    ]
+    return f"{' and '.join(wrong)} of another type than agreed" if wrong else None
+
+
+def _entry(agent: Agent, raw: dict[str, Any], listed_at: datetime) -> Marked:
+    waited = next((raw[key] for key in SECONDS if raw.get(key) is not None), None)
+    if waited is not None:
+        waited = float(waited) if 0 <= waited < LONGEST_WAIT else None
+    return Marked(
+        raw["instance_id"],
+        (raw.get("reason") or "unknown")[:SHOWN],
+        agent,
+        listed_at,
+        raw.get("az") or None,
+        waited,
+    )
+
+
+def _shown(raw: object) -> str:
+    """The beginning of an entry; the whole may be megabytes."""
+    if isinstance(raw, dict):
+        instance_id = raw.get("instance_id")
+        raw = instance_id if isinstance(instance_id, str) else dict(list(raw.items())[:10])
+    return repr(raw[:SHOWN] if isinstance(raw, str) else raw)[:SHOWN]

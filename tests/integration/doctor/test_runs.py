@@ -1,0 +1,72 @@
+"""What the last hour's runs ended in, though nothing be listed at this moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from handler.instances.outcome import Outcome
+from tests.integration.doctor.clinic import CHECKS, Clinic
+
+
+@pytest.mark.parametrize(
+    ("metric", "word", "cause", "cure"),
+    [
+        ("TerminationsRefused", "refused", "a guard said no", "the outcome refused say why"),
+        ("TerminationFailures", "failed", "EC2 said no", "error_code"),
+        ("ReportFailures", "unreported", "did not take the report", "backend_reachable"),
+        ("InstancesUntagged", "untagged", "lack a required tag", "tag what is to go"),
+        ("InstancesOverdue", "overdue", "has not ended", "its lines in the log"),
+        ("LookUpFailures", "look-ups failed", "refused or did not answer", "the checks on AWS"),
+        ("AgentsFailed", "agents failed", "token or list", "the log names the agent"),
+    ],
+)
+def test_what_went_wrong_in_the_last_hour_is_a_warning(
+    clinic: Clinic, metric: str, word: str, cause: str, cure: str
+) -> None:
+    clinic.count(metric, 2, minutes_ago=55)
+    clinic.count(metric, 3, minutes_ago=2)
+    told = clinic.examine()
+    assert told.of("failed") == set()
+    assert told.of("warning") == {"last_hour"}
+    assert "see also last_hour" in told.invocation.returned["text"].splitlines()[0]
+    one = told.checks["last_hour"]
+    assert f"5 {word}" in one["found"]
+    assert cause in one["cause"]
+    assert cure in one["cure"]
+
+
+def test_refused_machines_are_told_while_the_backend_hides_them(bare: Clinic) -> None:
+    """A report hides a machine for five minutes: at this moment nothing is listed at all."""
+    bare.make_schedule()
+    bare.count_run(minutes_ago=1)
+    for minutes_ago in (40, 10):
+        bare.count("InstancesListed", 2, minutes_ago=minutes_ago)
+        bare.count("TerminationsRefused", 2, minutes_ago=minutes_ago)
+    told = bare.examine()
+    assert "nothing is listed" in told.checks["marked_instances"]["found"]
+    assert told.checks["last_hour"]["found"].endswith("4 listed, 4 refused")
+    assert told.of("warning") == {"last_hour"}
+
+
+def test_what_went_well_is_told_and_no_warning(clinic: Clinic) -> None:
+    clinic.count("InstancesListed", 4)
+    clinic.count("InstancesTerminated", 3)
+    clinic.count("InstancesIgnored", 1)
+    told = clinic.examine()
+    assert told.of("ok") == set(CHECKS), told.invocation.returned["text"]
+    assert "4 listed, 3 terminated, 1 ignored" in told.checks["last_hour"]["found"]
+
+
+def test_what_is_older_or_another_stack_s_is_not_this_hour_s(clinic: Clinic) -> None:
+    clinic.count("TerminationFailures", minutes_ago=62)
+    told = clinic.examine()
+    assert told.of("ok") == set(CHECKS), told.invocation.returned["text"]
+    clinic.count("TerminationFailures")
+    assert clinic.examine(POWERTOOLS_SERVICE_NAME="another").of("warning") == set()
+
+
+def test_each_outcome_s_metric_is_looked_at(clinic: Clinic) -> None:
+    for outcome in Outcome:
+        clinic.count(outcome.metric)
+    found = clinic.examine().checks["last_hour"]["found"]
+    assert [o.metric for o in Outcome if f"1 {o.key.replace('_', ' ')}" not in found] == []

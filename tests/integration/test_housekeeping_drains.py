@@ -1,0 +1,136 @@
+"""What EC2 refuses, and what the backend does not hear, holds nothing else up and loses no report."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from handler.images import outbox
+from handler.images.outbox_table import LARGEST
+from tests.integration.house import House
+from tests.integration.world import MANAGED, TABLE, World
+from tools.ec2_emulator import faults
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    world.aws.policy.required_tags = MANAGED
+    return House(world)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested is what is deleted, not how slowly."""
+    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
+    monkeypatch.setattr("handler.housekeeping.time", hurry)
+
+
+def refused(house: House, count: int, **given: object) -> set[str]:
+    """Snapshots that EC2 refuses to delete, whenever it is asked."""
+    ids = {house.snapshot(**given) for _ in range(count)}
+    house.world.aws.policy.denied_ids |= ids
+    return ids
+
+
+def tries(house: House) -> list[str]:
+    return [one.parameters["SnapshotId"] for one in house.world.aws.calls.of("DeleteSnapshot")]
+
+
+def test_as_many_undeletable_ones_as_the_cap_do_not_starve_the_others(house: House) -> None:
+    refused(house, 5, age_days=90)
+    others = {house.snapshot(age_days=50) for _ in range(3)}
+    house.run(MAX_DELETIONS_PER_RUN="5")
+    house.run(MAX_DELETIONS_PER_RUN="5")
+    assert set(house.library.deleted) == others
+
+
+def test_an_estate_of_which_a_fifth_is_refused_for_ever_drains(house: House) -> None:
+    stubborn = refused(house, 12, age_days=70)
+    others = {house.snapshot(age_days=60 + n % 20) for n in range(48)}
+    for _ in range(7):  # the fewest: 60 items, ten a run, and one more
+        house.run(MAX_DELETIONS_PER_RUN="10")
+    assert set(house.library.deleted) == others
+    assert sorted(one for one in tries(house) if one in stubborn) == sorted(stubborn)  # once each
+
+
+def test_what_was_refused_is_tried_again_later_and_forgotten_once_it_is_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = refused(house, 1)
+    house.run()
+    said = house.returned()
+    assert (said["kept"]["deferred"], said["failed"], len(tries(house))) == (1, 0, 1)
+    house.world.aws.policy.denied_ids.clear()
+    later = datetime.now(UTC) + outbox.FIRST_WAIT
+    monkeypatch.setattr("handler.housekeeping.datetime", SimpleNamespace(now=lambda _: later))
+    assert house.returned()["snapshots_deleted"] == 1
+    assert house.library.deleted == [one]
+    assert house.world.aws.tables[TABLE].items == {}
+
+
+def test_no_deletion_is_tried_whose_report_could_not_be_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LARGEST", 20_000)
+    refused(house, 30, age_days=90)
+    for _ in range(10):
+        house.image(age_days=80)
+    house.lose("cleanup-report")
+    for _ in range(4):
+        house.run(MAX_DELETIONS_PER_RUN="40")
+    puts = [one.parameters["Item"]["outbox"]["S"] for one in house.world.aws.calls.of("PutItem")]
+    assert max(len(one.encode()) for one in puts) <= 20_000
+    intended = {
+        item_id
+        for one in map(json.loads, puts)
+        if one["intention"]
+        for kind in ("images", "image_snapshots", "snapshots")
+        for item_id in one["intention"][kind]
+    }
+    gone = {*house.library.deleted, *house.library.deregistered}
+    assert gone | set(tries(house)) <= intended
+    house.lose()
+    house.run()
+    reports = house.reports()
+    reported = [one for each in reports for one in each["snapshots"]["deleted"]]
+    reported += [one for each in reports for one in each["amis"]["deleted_amis"]]
+    reported += [one for each in reports for one in each["amis"]["deleted_snapshots"]]
+    gone = {*house.library.deleted, *house.library.deregistered}
+    assert sorted(reported) == sorted(gone)
+    failed = [one["id"] for each in reports for one in each["snapshots"]["failed"]]
+    assert set(failed) == {one for one in tries(house) if one not in gone}
+
+
+def test_the_largest_outbox_fits_into_an_item(house: House) -> None:
+    key = {"id": {"S": f"cleanup-reports#{house.world.agent_id}"}}
+    item = {
+        **key,
+        "revision": {"N": str(10**9)},
+        "outbox": {"S": "x" * LARGEST},
+        "expiration": {"N": str(10**10)},
+    }
+    table = house.world.aws.tables
+    table.put_item({"TableName": TABLE, "Item": item})
+    with pytest.raises(Exception, match="maximum allowed size"):
+        table.put_item({"TableName": TABLE, "Item": {**item, "more": {"S": "x" * 20_000}}})
+
+
+def test_a_call_is_not_made_again_for_what_was_protected_meanwhile(house: House) -> None:
+    image, snapshot = house.image(), house.snapshot()
+
+    def protect() -> None:
+        house.library.images[image].tags["DoNotTerminate"] = "yes"
+        house.library.snapshots[snapshot].tags["DoNotTerminate"] = "yes"
+
+    for operation in ("DeregisterImage", "DeleteSnapshot"):
+        house.world.aws.faults.add(operation, faults.throttled())
+    house.world.aws.faults.add("DescribeImages", faults.meanwhile(protect), nth=2)
+    house.world.aws.faults.add("DescribeSnapshots", faults.meanwhile(protect), nth=2)
+    returned = house.returned()
+    assert image in house.library.images
+    assert snapshot in house.library.snapshots
+    assert returned["kept"]["deferred"] == 2

@@ -1,0 +1,177 @@
+"""Every kind of reference: by it something stays, and it stays when the reference cannot be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.house import WAYS, House
+from tests.integration.world import MANAGED, World
+from tools.ec2_emulator import faults
+from tools.ec2_emulator.faults import Fault
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    world.aws.policy.required_tags = MANAGED  # the role's own wall
+    return House(world)
+
+
+def attempted(house: House) -> set[str]:
+    """What EC2 was asked to delete, whatever it answered: its own walls are not ours to lean on."""
+    calls = house.world.aws.calls
+    return {
+        *(call.parameters["ImageId"] for call in calls.of("DeregisterImage")),
+        *(call.parameters["SnapshotId"] for call in calls.of("DeleteSnapshot")),
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_to_stay(house: House, way: str) -> None:
+    stays = set(WAYS[way](house))
+    goes = {house.snapshot()}
+    image = house.image()
+    goes |= {image, *house.library.images[image].snapshots}
+    house.run()
+    assert attempted(house) == goes
+    assert stays <= house.library.images.keys() | house.library.snapshots.keys()
+
+
+FOREIGN = faults.raw(200, "<html><body>Sign in to continue</body></html>")
+EMPTY_XML = faults.raw(200, "<Response><requestId>r</requestId></Response>")
+LOOK_UPS: dict[str, set[str]] = {
+    "DescribeInstances": {"ami", "snap"},
+    "DescribeLaunchTemplates": {"ami", "snap"},
+    "DescribeLaunchTemplateVersions": {"ami", "snap"},
+    "DescribeLaunchConfigurations": {"ami", "snap"},
+    "DescribeAutoScalingGroups": {"ami", "snap"},
+    "DescribeSpotInstanceRequests": {"ami", "snap"},
+    "DescribeFleets": {"ami", "snap"},
+    "DescribeSpotFleetRequests": {"ami", "snap"},
+    "DescribeFastSnapshotRestores": {"ami", "snap"},
+    "DescribeParameters": {"ami", "snap"},
+    "DescribeLockedSnapshots": {"ami", "snap"},
+    "DescribeSnapshots": {"ami", "snap"},
+    "DescribeImageReferences": {"ami"},
+    "DescribeImageAttribute": {"ami"},
+    "DescribeSnapshotAttribute": {"snap"},
+}
+"""What each look-up could have spoken for."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.error("UnauthorizedOperation"), FOREIGN, EMPTY_XML],
+    ids=["denied", "a page of HTML", "without its field"],
+)
+@pytest.mark.parametrize("operation", LOOK_UPS)
+def test_a_look_up_that_fails_keeps_what_it_could_have_spoken_for(
+    house: House, operation: str, fault: Fault
+) -> None:
+    house.library.add_template([{"ImageId": "ami-0123456789abcdef0"}])
+    images = [house.image() for _ in range(2)]
+    snapshot = house.snapshot()
+    house.world.aws.faults.add(operation, fault, times=None)
+    done = house.run()
+    gone = attempted(house)
+    if "ami" in LOOK_UPS[operation]:
+        assert not gone & set(images)
+    if "snap" in LOOK_UPS[operation]:
+        assert snapshot not in gone
+        assert not {one for one in gone if one.startswith("snap")}
+    assert done.returned["kept"]["unproven"] >= 1
+    (failed,) = {line["error_code"] for line in done.lines if "look_up" in line}
+    assert failed
+    assert done.metrics["LookUpFailures"][0] >= 1
+
+
+@pytest.mark.parametrize("body", ["{}", "<html></html>", '{"Parameters": null}'])
+@pytest.mark.parametrize("operation", ["DescribeParameters", "GetParameters"])
+def test_a_foreign_answer_in_ssms_place_is_no_empty_list(
+    house: House, operation: str, body: str
+) -> None:
+    house.library.parameters["/golden"] = ("String", house.image())
+    house.world.aws.faults.add(operation, faults.raw(200, body), times=None)
+    house.run()
+    assert attempted(house) == set()
+
+
+@pytest.mark.parametrize("operation", ["DeregisterImage", "DeleteSnapshot"])
+def test_a_foreign_answer_to_a_deletion_is_settled_by_a_look(house: House, operation: str) -> None:
+    house.image(), house.snapshot()
+    before = {*house.library.images, *house.library.snapshots}
+    house.world.aws.faults.add(operation, faults.raw(200, "<html></html>"), times=None)
+    returned = house.returned()
+    left = {*house.library.images, *house.library.snapshots}
+    (report,) = house.reports()
+    deleted = {*report["snapshots"]["deleted"]}
+    deleted |= {*report["amis"]["deleted_amis"], *report["amis"]["deleted_snapshots"]}
+    assert deleted == before - left
+    assert returned["failed"] > 0
+
+
+def _public(house: House) -> None:
+    name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    house.library.add_template([{"ImageId": f"resolve:ssm:{name}"}])
+
+
+def _of_no_parameter(house: House) -> None:
+    house.library.add_template([{"ImageId": "resolve:ssm:/nobody/has/this"}])
+
+
+def _of_a_bad_name(house: House) -> None:
+    house.library.add_template([{"ImageId": "resolve:ssm:/a bad name"}])
+
+
+def _vanished(house: House) -> None:
+    template = house.library.add_template([{"ImageId": "ami-0123456789abcdef0"}] * 2)
+    house.world.aws.faults.add(
+        "DescribeLaunchTemplateVersions",
+        faults.meanwhile(lambda: _delete_template(house, template)),
+    )
+
+
+def _delete_template(house: House, template: str) -> None:
+    del house.library.templates[template]
+
+
+@pytest.mark.parametrize("make", [_public, _of_no_parameter, _of_a_bad_name, _vanished])
+def test_a_reference_to_nothing_of_ours_keeps_nothing(
+    house: House, make: Callable[[House], None]
+) -> None:
+    goes = {house.image(), house.snapshot()}
+    make(house)
+    house.run()
+    assert goes <= attempted(house)
+
+
+def test_one_alias_that_cannot_be_read_keeps_images_only_and_is_named_with_its_cure(
+    house: House,
+) -> None:
+    image, snapshot, used = house.image(), house.snapshot(), house.image()
+    names = [f"/team/{number}" for number in range(12)]
+    for name in names:
+        house.library.parameters[name] = ("SecureString", "x")
+    template = house.library.add_template([{"ImageId": f"resolve:ssm:{one}"} for one in names])
+    house.library.parameters["/team/3"] = ("SecureString", used)  # in the same batch of ten
+    house.library.unreadable.add("/team/4")
+    plan = {one["id"]: one for one in house.returned(DRY_RUN="true")["plan"]}
+    assert plan[used]["reason"] == "in_use"
+    assert plan[image]["reason"] == "unproven"
+    for word in (template, "/team/4", "ssm:GetParameters"):
+        assert word in plan[image]["why"]
+    assert plan[snapshot]["goes"] is True
+    done = house.run()
+    assert attempted(house) - {image, used} == {snapshot}
+    assert done.metrics["LookUpFailures"] == [1]
+
+
+def test_one_parameter_that_cannot_be_read_is_named(house: House) -> None:
+    image = house.image()
+    house.library.parameters |= {f"/team/{n}": ("String", "x") for n in range(12)}
+    house.library.unreadable.add("/team/4")
+    plan = {one["id"]: one for one in house.returned(DRY_RUN="true")["plan"]}
+    assert plan[image]["reason"] == "unproven"
+    assert "/team/4" in plan[image]["why"]
+    assert "/team/5" not in plan[image]["why"]

@@ -1,0 +1,1 @@
+"""Faults that were reported in public about programs of this kind, tried here."""

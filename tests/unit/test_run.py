@@ -1,0 +1,488 @@
+"""One run from list to account, over the fakes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from handler.aws.errors import ErrorKind
+from handler.backend.errors import BackendError
+from handler.instances.guard import MissingPolicy
+from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
+from handler.instances.outcome import Outcome
+from handler.instances.ownership import LOGICAL_ID_TAG
+from handler.instances.ports import CancelledRequest
+from tests.fakes.build import (
+    AGENT,
+    NOW,
+    OURS,
+    error,
+    iid,
+    instance,
+    limits,
+    listing,
+    marked,
+    policy,
+)
+from tests.fakes.clock import FakeClock
+from tests.fakes.fleet import FakeFleet
+from tests.fakes.outside import FakeDependencies
+from tests.fakes.run import run
+
+WORK = OURS | {LOGICAL_ID_TAG: "default"}
+
+
+def outside(*numbers: int, listed: int | None = None) -> FakeDependencies:
+    around = FakeDependencies(FakeFleet(instance(n) for n in numbers))
+    count = len(numbers) if listed is None else listed
+    around.lists(listing(*(marked(n) for n in numbers[:count])))
+    return around
+
+
+def test_a_marked_instance_is_terminated_reported_and_counted() -> None:
+    around = outside(1)
+    summary = run(around).as_returned()
+    assert around.fleet.terminated == around.backend.successes() == [iid(1)]
+    assert {k: v for k, v in summary.items() if v} == {
+        "listed": 1,
+        "terminated": 1,
+        "auto_terminate_enabled": True,
+    }
+    assert around.journal.summaries[0].as_returned() == summary
+
+
+def test_the_answer_has_every_key_of_the_contract() -> None:
+    assert set(run(FakeDependencies()).as_returned()) == {
+        "listed", "terminated", "already_gone", "planned", "pending", "replayed", "refused",
+        "failed", "unreported", "ignored", "deferred", "invalid", "auto_terminate_enabled",
+        "dry_run",
+    }  # fmt: skip
+
+
+def test_an_idle_run_touches_only_backend_and_journal() -> None:
+    around = FakeDependencies()
+    run(around)
+    assert around.used() == set()
+
+
+def test_a_list_of_another_region_only_asks_no_ec2() -> None:
+    around = FakeDependencies(entries=[marked(1, zone="eu-west-1a")])
+    assert run(around).counts[Outcome.IGNORED] == 1
+    assert around.used() == set()
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(False, True), (True, False), (False, False)])
+def test_with_the_switch_off_on_either_side_all_is_deferred(*, theirs: bool, ours: bool) -> None:
+    around = outside(1, 2)
+    around.lists(listing(marked(1), marked(2), enabled=theirs, invalid=1))
+    summary = run(around, bounds=limits(auto_terminate_enabled=ours)).as_returned()
+    assert (summary["deferred"], summary["invalid"], summary["listed"]) == (2, 1, 3)
+    assert summary["auto_terminate_enabled"] is False
+    assert around.fleet.calls == []
+    assert around.backend.tried == []
+
+
+def test_a_list_that_is_not_to_be_had_raises_before_anything_is_touched() -> None:
+    around = outside(1)
+
+    around.backend.lists[AGENT] = BackendError("HTTP 500")
+    with pytest.raises(BackendError):
+        run(around)
+    assert around.fleet.calls == []
+
+
+def test_entries_that_cannot_be_acted_on_are_told_and_counted() -> None:
+    around = outside(1)
+    told = (Invalid(AGENT, "x", "why"),) * 2
+    around.lists(listing(marked(1), told=told, invalid=2, placeholders=1))
+    answer = run(around).as_returned()
+    assert (answer["invalid"], answer["listed"]) == (3, 4)
+    assert around.journal.received[0].told == told
+
+
+def test_what_cannot_be_looked_at_is_deferred_and_the_others_go_on() -> None:
+    around = outside(1, 2)
+    around.fleet.unreadable = {iid(1): error(ErrorKind.FAULTY, "Unavailable", "later")}
+    run(around)
+    assert around.journal.outcomes() == {iid(1): Outcome.DEFERRED, iid(2): Outcome.TERMINATED}
+    assert "Unavailable: later" in around.journal.line(iid(1)).why
+    assert around.fleet.terminated == [iid(2)]
+
+
+def test_without_time_to_look_nothing_is_decided() -> None:
+    around, clock = outside(1), FakeClock(60)
+    around.backend.on_asked = lambda: clock.pass_by(44)
+    run(around, clock=clock)
+    assert around.journal.outcomes() == {iid(1): Outcome.DEFERRED}
+    assert around.fleet.calls == []
+
+
+def test_the_cap_defers_the_rest() -> None:
+    around = outside(*range(5))
+    entries = [marked(n, waited=float(n)) for n in range(5)]
+    around.lists(listing(*entries))
+    run(around, bounds=limits(max_terminations_per_run=2))
+    assert sorted(around.fleet.terminated) == [iid(3), iid(4)]
+
+
+def test_what_has_ended_or_is_refused_does_not_use_the_cap_up() -> None:
+    around = outside(*range(4))
+    around.fleet.change(iid(0), State.TERMINATED)
+    around.fleet.instances[iid(1)] = instance(1, tags={})
+    run(around, bounds=limits(max_terminations_per_run=2))
+    assert sorted(around.fleet.terminated) == [iid(2), iid(3)]
+
+
+def test_the_fuse_spares_all_and_is_told_once() -> None:
+    around = outside(*range(10), listed=4)
+    run(around, bounds=limits(max_fleet_percent=30))
+    assert set(around.journal.outcomes().values()) == {Outcome.DEFERRED}
+    assert around.journal.fuses == ["4 terminations are more than 30 % of 10 live instances"]
+    assert around.fleet.terminated == []
+    assert around.backend.tried == []
+
+
+def test_the_fuse_holds_at_the_share() -> None:
+    around = outside(*range(10), listed=4)
+    run(around, bounds=limits(max_fleet_percent=40))
+    assert len(around.fleet.terminated) == 4
+    assert around.fleet.called("fleet_size") == [("ManagedBy=SpotOptimizer",)]
+
+
+def test_the_fuse_counts_what_the_cap_lets_through() -> None:
+    around = outside(*range(10))
+    run(around, bounds=limits(max_fleet_percent=30, max_terminations_per_run=3))
+    assert len(around.fleet.terminated) == 3
+    assert around.journal.fuses == []
+
+
+def test_the_fuse_counts_refused_ones_as_fleet_and_not_as_wanted() -> None:
+    around = outside(*range(10), listed=4)
+    for n in range(3):
+        around.fleet.instances[iid(n)] = instance(n, tags=OURS | {"DoNotTerminate": ""})
+    run(around, bounds=limits(max_fleet_percent=10))
+    assert around.fleet.terminated == [iid(3)]
+
+
+def test_a_fleet_that_cannot_be_counted_blows_the_fuse() -> None:
+    around = outside(1, 2)
+    around.fleet.size_error = error(ErrorKind.THROTTLED, "RequestLimitExceeded")
+    run(around, bounds=limits(max_fleet_percent=99))
+    assert around.fleet.terminated == []
+    assert len(around.journal.fuses) == 1
+
+
+def test_a_blown_fuse_does_not_keep_what_has_ended_from_being_reported() -> None:
+    around = outside(1, 2)
+    around.fleet.change(iid(1), State.TERMINATED)
+    run(around, bounds=limits(max_fleet_percent=50))
+    assert around.backend.successes() == [iid(1)]
+    assert len(around.journal.fuses) == 1
+
+
+def test_two_zombies_do_not_vouch_for_each_other() -> None:
+    """Issue 3, section 2: a promotion that went wrong must not end the last machine."""
+    around = outside(1, 2)
+    for n in (1, 2):
+        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
+    run(around, policy(require_running_peer=True))
+    assert set(around.journal.outcomes().values()) == {Outcome.REFUSED}
+    assert around.fleet.terminated == []
+
+
+@pytest.mark.parametrize(
+    ("peer_state", "outcome"),
+    [(State.RUNNING, Outcome.TERMINATED)]
+    + [(s, Outcome.REFUSED) for s in State if s is not State.RUNNING],
+)
+def test_only_a_running_peer_counts(peer_state: State, outcome: Outcome) -> None:
+    around = outside(1, 2, listed=1)
+    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
+    around.fleet.instances[iid(2)] = instance(2, peer_state, tags=WORK)
+    run(around, policy(require_running_peer=True))
+    assert around.journal.outcomes() == {iid(1): outcome}
+
+
+def test_a_listed_replica_does_not_vouch_for_a_zombie() -> None:
+    around = outside(1, 2)
+    for n in (1, 2):
+        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
+    around.lists(listing(marked(1), marked(2, REPLICA)))
+    run(around, policy(require_running_peer=True))
+    assert around.journal.outcomes() == {iid(1): Outcome.REFUSED, iid(2): Outcome.TERMINATED}
+
+
+def test_peers_that_cannot_be_looked_up_defer_and_do_not_fail() -> None:
+    around = outside(1, 2)
+    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
+    around.fleet.peers_error = error(ErrorKind.THROTTLED)
+    run(around, policy(require_running_peer=True))
+    assert around.journal.outcomes() == {iid(1): Outcome.DEFERRED, iid(2): Outcome.TERMINATED}
+
+
+def test_peers_are_not_looked_up_unless_asked_for() -> None:
+    around = outside(1)
+    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
+    run(around)
+    assert around.fleet.called("neighbours") == []
+
+
+def test_a_stuck_instance_is_told_after_its_time() -> None:
+    around = outside(1, 2, 3)
+    for n, seconds in ((1, 900), (2, 901)):
+        around.fleet.instances[iid(n)] = instance(
+            n,
+            State.SHUTTING_DOWN,
+            ending=Ending(by_api=True, at=NOW - timedelta(seconds=seconds)),
+        )
+    around.fleet.instances[iid(3)] = instance(
+        3, State.TERMINATED, ending=Ending(by_api=True, at=NOW - timedelta(hours=1))
+    )
+    run(around, policy(confirm_termination=True))
+    assert around.journal.stuck_ones == [(iid(2), 901.0)]
+
+
+def test_an_instance_that_shuts_down_without_a_time_is_not_stuck() -> None:
+    around = outside(1)
+    around.fleet.instances[iid(1)] = instance(1, State.SHUTTING_DOWN, ending=Ending(by_api=True))
+    run(around)
+    assert around.journal.stuck_ones == []
+
+
+def test_the_time_to_terminate_runs_from_marking_to_acceptance() -> None:
+    around, clock = outside(1), FakeClock()
+    around.fleet.before_terminate = lambda: clock.pass_by(2)
+    run(around, clock=clock)
+    assert around.journal.line(iid(1)).took == 322.0
+
+
+def test_an_end_before_the_list_shortens_the_time_to_terminate() -> None:
+    around = outside(1)
+    ending = Ending(by_api=True, at=NOW - timedelta(seconds=100))
+    around.fleet.instances[iid(1)] = instance(1, State.TERMINATED, ending=ending)
+    run(around)
+    assert around.journal.line(iid(1)).took == 220.0
+
+
+def test_an_end_before_the_marking_has_no_time_to_terminate() -> None:
+    around = outside(1)
+    ending = Ending(by_api=True, at=NOW - timedelta(days=1))
+    around.fleet.instances[iid(1)] = instance(1, State.TERMINATED, ending=ending)
+    run(around)
+    assert around.journal.line(iid(1)).took is None
+
+
+def test_without_a_waiting_time_there_is_no_time_to_terminate() -> None:
+    around = outside(1)
+    around.lists(listing(marked(1, waited=None)))
+    run(around)
+    assert around.journal.line(iid(1)).took is None
+
+
+def test_a_lost_report_is_made_by_the_next_run_with_the_true_time() -> None:
+    around = outside(1)
+    around.backend.deaf_to = {iid(1): None}
+    first = run(around)
+    assert first.counts[Outcome.UNREPORTED] == 1
+    around.backend.deaf_to = {}
+    around.journal.lines.clear()
+    late = FakeClock()
+    late.now = NOW + timedelta(minutes=10)
+    second = run(around, clock=late)
+    assert second.counts[Outcome.TERMINATED] == 1
+    assert around.fleet.terminated == [iid(1)]
+    assert around.backend.reports[-1].ended_at == NOW
+
+
+def test_confirmation_takes_two_runs() -> None:
+    around, rules = outside(1), policy(confirm_termination=True)
+    assert run(around, rules).counts[Outcome.PENDING] == 1
+    assert around.backend.tried == []
+    around.fleet.change(iid(1), State.TERMINATED)
+    around.journal.lines.clear()
+    assert run(around, rules).counts[Outcome.TERMINATED] == 1
+    assert around.backend.successes() == [iid(1)]
+
+
+def test_a_confirmed_replica_that_comes_back_is_replayed() -> None:
+    """Contract section 1, quirk 4."""
+    around = outside(1)
+    run(around)
+    around.journal.lines.clear()
+    assert run(around).counts[Outcome.REPLAYED] == 1
+    assert len(around.backend.reports) == 1
+
+
+def test_the_dry_run_changes_and_reports_nothing() -> None:
+    around = outside(*range(6))
+    around.fleet.instances[iid(1)] = instance(1, tags={})
+    around.fleet.forbidden = {iid(2)}
+    around.fleet.change(iid(3), State.TERMINATED)
+    del around.fleet.instances[iid(4)]
+    before = dict(around.fleet.instances)
+    summary = run(around, policy(dry_run=True)).as_returned()
+    assert around.fleet.instances == before
+    assert around.backend.tried == []
+    assert around.the_table.asked == 0
+    assert {k: v for k, v in summary.items() if v} == {
+        "listed": 6, "planned": 2, "ignored": 1, "untagged": 1, "failed": 1, "deferred": 2, "dry_run": True,
+        "auto_terminate_enabled": True,
+    }  # fmt: skip
+
+
+def test_the_unproven_are_ignored_and_the_proven_reported() -> None:
+    around = outside(listed=0)
+    entries = (marked(1), marked(2), marked(3, REPLICA))
+    around.lists(listing(*entries))
+    around.the_history.lived = {iid(1)}
+    run(around, policy(missing_instance=MissingPolicy.VERIFY))
+    assert around.journal.outcomes() == {
+        iid(1): Outcome.ALREADY_GONE,
+        iid(2): Outcome.IGNORED,
+        iid(3): Outcome.ALREADY_GONE,
+    }
+    assert around.the_history.asked == [iid(1), iid(2)]
+    assert sorted(around.backend.successes()) == [iid(1), iid(3)]
+
+
+def test_proofs_do_not_starve_terminations() -> None:
+    """Foreign zombies are listed again in every run (quirk 3), so the next run is no better."""
+    around, clock = outside(999), FakeClock(60)
+    entries = (*(marked(n, waited=9_999) for n in range(200)), marked(999))
+    around.lists(listing(*entries))
+    around.the_history.on_asked = lambda: clock.pass_by(0.5)
+    run(around, policy(missing_instance=MissingPolicy.VERIFY), clock=clock)
+    assert around.fleet.terminated == [iid(999)]
+
+
+def test_what_came_back_from_a_cancelled_request_is_told() -> None:
+    around = outside()
+    around.cancelled["sir-1"] = CancelledRequest({iid(1)}, NOW)
+    around.fleet.live_from_answer = {iid(2): "sir-1"}
+    run(around)
+    assert around.journal.returned_ones == [(iid(2), "sir-1")]
+
+
+def test_the_list_s_time_is_when_it_came() -> None:
+    around, clock = outside(1), FakeClock()
+    around.cancelled["sir-1"] = CancelledRequest({iid(9)}, NOW)
+    slow = around.fleet.live_from
+
+    def live_from(requests: object) -> object:
+        clock.pass_by(5)
+        return slow([])
+
+    around.fleet.live_from = live_from  # type: ignore[method-assign, assignment]
+    run(around, clock=clock)
+    assert around.journal.line(iid(1)).took == 325.0
+
+
+ONE, TWO = Agent("one", "shop"), Agent("two", "mail")
+
+
+def of(agent: Agent) -> dict[str, str]:
+    return OURS | {LOGICAL_ID_TAG: agent.logical_id or ""}
+
+
+def two_agents(*, second: bool = True) -> FakeDependencies:
+    """Each has a zombie, and the backend lists both to each of them (quirk 3)."""
+    around = FakeDependencies(FakeFleet([instance(1, tags=of(ONE)), instance(2, tags=of(TWO))]))
+    around.lists(
+        listing(marked(1, agent=ONE), marked(2, agent=ONE), agent=ONE),
+        listing(marked(1, agent=TWO), marked(2, agent=TWO), agent=TWO, enabled=second),
+    )
+    return around
+
+
+def test_each_owner_s_machine_is_reported_by_its_owner_alone() -> None:
+    around = two_agents()
+    assert run(around).counts[Outcome.TERMINATED] == 2
+    assert sorted(around.backend.by_agent) == [("one", iid(1)), ("two", iid(2))]
+
+
+def test_a_neighbour_does_not_bypass_the_owner_s_switch() -> None:
+    around = two_agents(second=False)
+    run(around)
+    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
+    assert {one.instance_id for one in around.backend.tried} == {iid(1)}
+    assert around.fleet.instances[iid(2)].state is State.RUNNING
+
+
+def test_one_agent_s_failure_is_its_own() -> None:
+    around = two_agents()
+    around.backend.lists[TWO] = BackendError("HTTP 500", 500)
+    summary = run(around).as_returned()
+    assert summary["agents_failed"] == 1
+    assert around.journal.failed_agents == ["two"]
+    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
+
+
+def test_where_every_agent_fails_the_run_fails() -> None:
+    around = two_agents()
+    around.backend.lists = dict.fromkeys((ONE, TWO), BackendError("HTTP 500", 500))
+    with pytest.raises(BackendError):
+        run(around)
+
+
+def test_a_run_for_one_agent_leaves_the_others_machines() -> None:
+    around = two_agents()
+    run(around, acting=[ONE])
+    assert around.backend.asked == ["one"]
+    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
+
+
+def test_a_machine_counts_once_however_many_list_it() -> None:
+    around = two_agents()
+    assert run(around).listed == 2
+
+
+def test_what_ec2_has_forgotten_is_reported_as_of_its_marking() -> None:
+    """A report that is made again says what the first one said: no date is falsified."""
+    around = FakeDependencies(FakeFleet(), [marked(1, REPLICA, waited=40 * 86400.0)])
+    run(around)
+    assert around.backend.reports[0].ended_at == NOW - timedelta(days=40)
+
+
+@pytest.mark.parametrize("waited", [None, 5.0])
+def test_what_may_not_be_shown_yet_is_looked_at_twice(waited: float | None) -> None:
+    around, clock = outside(1), FakeClock()
+    around.lists(listing(marked(1, REPLICA, waited=waited)))
+    hidden = around.fleet.instances.pop(iid(1))
+    around.fleet.before_look = lambda: (
+        around.fleet.instances.update({iid(1): hidden}) if around.fleet.called("look")[1:] else None
+    )
+    run(around, clock=clock)
+    assert clock.slept[0] == 3.0
+    assert around.fleet.terminated == [iid(1)]
+
+
+def test_a_look_up_that_aws_refuses_is_told_with_its_code() -> None:
+    around = outside(1)
+    around.fleet.unreadable = {iid(1): error(ErrorKind.REFUSED, "UnauthorizedOperation")}
+    run(around)
+    assert [one.code for _, one in around.journal.failed_look_ups] == ["UnauthorizedOperation"]
+    assert around.journal.line(iid(1)).trace.error_code == "UnauthorizedOperation"
+
+
+def test_a_machine_of_ours_that_runs_on_is_overdue_by_our_own_clock() -> None:
+    around = outside(1, 2)
+    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {"DoNotTerminate": ""})
+    around.first_seen.since = {iid(1): NOW - timedelta(seconds=3601)}
+    run(around)
+    assert around.journal.overdue_ones == [iid(1)]
+
+
+def test_what_ended_is_not_overdue() -> None:
+    around = outside(1)
+    around.first_seen.since = {iid(1): NOW - timedelta(days=1)}
+    run(around)
+    assert around.journal.overdue_ones == []
+
+
+def test_an_unknown_wait_is_counted_from_first_sight_under_the_cap() -> None:
+    around = outside(1, 2)
+    around.lists(listing(marked(1, waited=None), marked(2, waited=600.0)))
+    around.first_seen.since = {iid(1): NOW - timedelta(hours=1)}
+    run(around, bounds=limits(max_terminations_per_run=1))
+    assert around.fleet.terminated == [iid(1)]

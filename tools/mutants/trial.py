@@ -1,0 +1,105 @@
+"""Runs tests on a changed copy of the project, each time in a fresh process that has the libraries already."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from tools.mutants.reach import Functions, Reach
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = "src"
+NOT_COPIED = shutil.ignore_patterns(".?*", "__pycache__", "build")
+LIBRARIES = ["pytest", "hypothesis", "boto3", "requests", "moto", "aws_lambda_powertools"]
+"""Imported once, by the process that all others are forked from: most of what a small test takes."""
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(LIBRARIES)
+
+
+class Verdict(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    TIMED_OUT = "killed by the time limit"
+    SURVIVED = "survived"
+    UNREACHED = "reached by no test"
+
+
+class Copy:
+    """A copy of the project that one process at a time runs tests in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        shutil.copytree(ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
+
+    def reach(
+        self, tests: Sequence[str], limit: float
+    ) -> tuple[dict[str, Functions], dict[str, float]]:
+        """What each of the tests runs, and its seconds; raises unless all of them pass as things are."""
+        found = self.folder / "reach.json"
+        if self._run([*tests, "--timeout", "0"], limit, found) != 0:
+            log = (self.folder / "log").read_text()
+            raise RuntimeError(f"the tests do not pass without any change:\n{log[-3000:]}")
+        read = json.loads(found.read_text())
+        functions = {
+            test: {file: set(lines) for file, lines in by_file.items()}
+            for test, by_file in read["functions"].items()
+        }
+        return functions, read["seconds"]
+
+    def verdict(self, file: str, changed: str, tests: Sequence[str], limit: float) -> Verdict:
+        """Whether any of the tests fails with the file so changed."""
+        if not tests:
+            return Verdict.UNREACHED
+        path = self.folder / SOURCES / file
+        original = path.read_text()
+        path.write_text(changed)
+        try:
+            code = self._run([*tests, "--exitfirst"], limit)
+        finally:
+            path.write_text(original)
+        if code is None:
+            return Verdict.TIMED_OUT
+        return Verdict.SURVIVED if code == 0 else Verdict.KILLED
+
+    def _run(self, arguments: list[str], limit: float, found: Path | None = None) -> int | None:
+        """Pytest's exit code; None after so many seconds."""
+        process = _forks.Process(target=_pytest, args=(self.folder, arguments, found))
+        process.start()
+        process.join(limit)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return None
+        return process.exitcode
+
+
+def _pytest(folder: Path, arguments: list[str], found: Path | None) -> None:
+    """In the new process: nothing of the original project may be imported from here on."""
+    os.chdir(folder)
+    sys.dont_write_bytecode = True  # two changes in one second would share it
+    sys.path[:] = [
+        str(folder),
+        *(one for one in sys.path if one and Path(one) not in (ROOT, ROOT / SOURCES)),
+    ]
+    reach = Reach(f"{folder / SOURCES}{os.sep}")
+    with (folder / "log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
+        plugins = [reach] if found else []
+        code = pytest.main(
+            ["-q", "-p", "no:xdist", "-p", "no:randomly", *arguments], plugins=plugins
+        )
+    if found:
+        found.write_text(
+            json.dumps({"functions": reach.functions, "seconds": reach.seconds}, default=sorted)
+        )
+    os._exit(int(code))  # threads that a mutant has left hanging must not hold the process
