@@ -21,7 +21,7 @@ from tests.deploy.moto_template import for_moto
 from tests.support.artifact import artifact
 from tests.support.built import Artifact
 from tests.template.stack import NESTED, ROOT, Stack
-from tests.template.test_samconfig import filled_in, stack_of
+from tests.template.test_samconfig import filled_in, overrides, settings, stack_of
 from tools.stack_set import transform
 
 __all__ = ["artifact"]
@@ -191,8 +191,20 @@ def deploy(cloud: Cloud, packaged: Path, environment: str) -> Deployed:
     monitoring = for_deployment["Resources"][NESTED]["Properties"]
     assert stack.nested is not None
     monitoring["TemplateURL"] = nested_for_moto(cloud, stack.nested, monitoring["TemplateURL"])
+    text = json.dumps(for_deployment)
+    deployed = Deployed(stack, template, cloud)
+    if environment != ENVIRONMENTS[0]:
+        deployed.client("cloudformation").create_stack(
+            StackName=stack.name,
+            TemplateBody=text,
+            Parameters=[
+                {"ParameterKey": k, "ParameterValue": v} for k, v in overrides(environment).items()
+            ],
+            Capabilities=settings(environment)["capabilities"].split(),
+        )
+        return deployed
     file = packaged.with_name(f"{environment}.json")
-    file.write_text(json.dumps(for_deployment))
+    file.write_text(text)
     config = packaged.with_name(f"{environment}.toml")
     config.write_text(filled_in((ROOT / "samconfig.toml").read_text()))
     cloud.sam(

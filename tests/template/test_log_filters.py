@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from handler.aws.error_codes import DENIED
-from handler.instances.outcome import Outcome, Settled
-from handler.settings import Settings
-from handler.telemetry import CloudWatchJournal
+from handler.instances.journal import Journal
+from handler.instances.outcome import Outcome, Settled, Trace
 from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
 from tests.fakes.build import marked
@@ -31,9 +29,6 @@ ENVIRONMENT = {
 }
 
 
-SOON = timedelta(milliseconds=12.34)
-
-
 def counted(done: Invocation) -> set[str]:
     """The filters that match any of the lines."""
     lines = [json.dumps(line) for line in (*done.lines, *done.emf)]
@@ -45,11 +40,11 @@ def counted(done: Invocation) -> set[str]:
     }
 
 
-def tell(say: Callable[[CloudWatchJournal], object]) -> set[str]:
+def tell(say: Callable[[Journal], object]) -> set[str]:
     """What is counted of what a journal writes: the lines and the metrics."""
 
     def handler(*_: object) -> dict[str, object]:
-        say(CloudWatchJournal(Settings.read(ENVIRONMENT, {}), "agent-1"))
+        say(Journal(lambda _: None, "1.0.0"))
         return {}
 
     return counted(invoke(handler, ENVIRONMENT))
@@ -65,7 +60,7 @@ def failing_run(**variables: str) -> set[str]:
 
 
 def settled(outcome: Outcome, *, code: str | None = None, waited: float = 400) -> Settled:
-    return Settled(marked(waited=waited), outcome, why="because", error_code=code)
+    return Settled(marked(waited=waited), outcome, "because", Trace(error_code=code))
 
 
 @pytest.mark.parametrize("code", sorted(DENIED))

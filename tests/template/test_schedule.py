@@ -1,8 +1,10 @@
 """When and how the function is started, and what becomes of a start that fails."""
 
+import json
+
 import pytest
 
-from tests.template.stack import Stack, source
+from tests.template.stack import ROOT, Stack, source
 
 INTERVALS = {
     "60": "rate(1 minute)",
@@ -41,6 +43,13 @@ def test_a_run_ends_before_the_next_one_is_due() -> None:
 def test_the_schedule_is_exact() -> None:
     schedule = Stack.of().one("AWS::Scheduler::Schedule")
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+
+
+def test_the_sample_events_are_what_the_schedules_send() -> None:
+    schedules = Stack.of(HousekeepingEnabled="true").of_type("AWS::Scheduler::Schedule")
+    for name, sample in (("Termination", "schedule"), ("Housekeeping", "housekeeping")):
+        sent = schedules[f"{name}FunctionSchedule"]["Target"]["Input"]
+        assert json.loads((ROOT / "events" / f"{sample}.json").read_text()) == json.loads(sent)
 
 
 def test_nothing_repeats_a_run() -> None:

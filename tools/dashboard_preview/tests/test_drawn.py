@@ -35,6 +35,7 @@ NEVER_HERE = {
     "InstancesCameBack",  # moto cancels no Spot requests
     "TerminationsPending",  # only with ConfirmTermination
     "ReportsReplayed",  # needs a backend that lists again what it has confirmed
+    "CleanupReportsWaiting",  # while the backend is down nothing is deleted
     "HousekeepingFailures",
     "HousekeepingKeptUnproven",
 }
