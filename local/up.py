@@ -25,6 +25,8 @@ from local.stack import Stack, run_stack
 AGENT = "agent-1"
 """The agent that the sample events name."""
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TERMINAL_GONE = (OSError, SystemExit)
+"""What printing raises then; the latter is rich's word for a broken pipe. The stack goes on."""
 
 
 def up(console: Console, *, aws_port: int, backend_port: int, listen: str | None) -> None:
@@ -45,12 +47,12 @@ def up(console: Console, *, aws_port: int, backend_port: int, listen: str | None
         zombies = furnish(stack)
         configuration = files.write(folder, stack.environment())
         state.write(state.STATE.name, json.dumps({"Parameters": stack.environment()}, indent=2))
-        with contextlib.suppress(OSError):  # a terminal that is gone
+        with contextlib.suppress(*TERMINAL_GONE):
             explain(console, stack, zombies)
             explain_sam(console, configuration, listens)
             say(console, "\nCtrl-C stops it.")
         stop.wait()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*TERMINAL_GONE):
         say(console, "stopped; nothing is left behind")
 
 

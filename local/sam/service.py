@@ -69,7 +69,7 @@ def start_lambda(function: str, configuration: Path) -> Iterator[Service]:
         started = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=sam_environment(os.environ),
+            env={**sam_environment(os.environ), "TMPDIR": str(configuration.parent)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -101,11 +101,13 @@ def paste(configuration: Path, event: Path, function: str) -> dict[str, Any]:
         **sam_files.sam_environment(os.environ),
         "AWS_ACCESS_KEY_ID": "THE-SHELL-S",
         "AWS_SECRET_ACCESS_KEY": "THE-SHELL-S",
+        "AWS_PROFILE": "the-shell-s",
+        "TMPDIR": str(configuration.parent),  # where SAM leaves files of its own
     }
     done = subprocess.run(
         ["bash", "-c", commands.invocation(configuration, event, function)],
         cwd=sam_files.ROOT,
-        env={**shell, "AWS_PROFILE": "the-shell-s", "SAM_CLI_TELEMETRY": "0"},
+        env=shell,
         capture_output=True,
         text=True,
         check=False,
