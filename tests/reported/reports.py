@@ -142,6 +142,12 @@ KINDS = (
         ("aws/eks-node-monitoring-agent#151",),
     ),
     Kind(
+        "An answer that breaks off or is empty raises, and is not asked for again",
+        "A look that breaks off is made again",
+        f"{RUN}::test_a_look_that_breaks_off_is_made_again",
+        ("boto/boto3#1961", "boto/boto3#717", "boto/boto3#887", "boto/botocore#1830"),
+    ),
+    Kind(
         "A page of something else stands in the place of AWS's XML",
         "Nothing is known then: what is listed is deferred, nothing is reported",
         f"{RUN}::test_a_page_in_the_place_of_ec2s_answer_proves_nothing",
@@ -169,6 +175,17 @@ KINDS = (
             "SpaceTradersAPI/api-docs#24",
             "notatallshaw/nab#596",
             "pydantic/pydantic-ai#7073",
+        ),
+    ),
+    Kind(
+        "At DEBUG, botocore logs decrypted parameters, session tokens and signed requests",
+        "No library's DEBUG lines are written, whatever the log level",
+        f"{RUN}::test_no_secret_is_logged_at_debug",
+        (
+            "boto/boto3#1203",
+            "boto/boto3#2292",
+            "boto/botocore#2626",
+            "Preocts/secretbox#77",
         ),
     ),
     Kind(

@@ -145,7 +145,6 @@ def test_an_instance_that_a_service_manages_is_refused_and_not_gone(stage: Stage
     assert stage.live == [managed]
 
 
-@pytest.mark.xfail(strict=True, reason="open: botocore does not try again what it cannot parse")
 def test_a_look_that_breaks_off_is_made_again(stage: Stage) -> None:
     stage.zombies(3)
     stage.aws.faults.add("DescribeInstances", faults.cut())
@@ -190,7 +189,6 @@ def test_an_odd_retry_after_costs_no_report(stage: Stage, after: str) -> None:
     assert {tuple(stage.reported(one)) for one in ids} == {("instance_terminated",)}
 
 
-@pytest.mark.xfail(strict=True, reason="open: at DEBUG, botocore logs bodies and headers")
 def test_no_secret_is_logged_at_debug(
     stage: Stage, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
