@@ -115,9 +115,7 @@ class Tables:
         table = self._open("DeleteItem", parameters)
         key = table.key_of(parameters["Key"], exactly=True)
         _not_held(table, key)
-        expressions = Expressions(parameters)
-        _check(table.items.get(key), parameters, expressions)
-        expressions.all_used()
+        _deleted(table.items.get(key), parameters)
         table.items.pop(key, None)
         return {}
 
@@ -180,7 +178,7 @@ class Tables:
         reasons: list[dict[str, Any]] = []
         for kind, write in writes:
             table = self._open(_IN_TRANSACTIONS[kind], write)
-            key = table.key_of(write["Item" if kind == "Put" else "Key"], exactly=kind == "Update")
+            key = table.key_of(write["Item" if kind == "Put" else "Key"], exactly=kind != "Put")
             if key in changed.setdefault(table.name, {}):
                 raise invalid("Transaction request cannot include multiple operations on one item")
             new, reason = _tried(table, key, kind, write)
@@ -194,7 +192,11 @@ class Tables:
                 extra={"CancellationReasons": reasons},
             )
         for name, items in changed.items():
-            self[name].items.update(items)
+            for key, item in items.items():
+                if item:
+                    self[name].items[key] = item
+                else:
+                    self[name].items.pop(key, None)
         self._transactions.add(token)
         return {}
 
@@ -241,6 +243,14 @@ def _put(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[s
     return dict(parameters["Item"])
 
 
+def _deleted(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether it may be; nothing is left."""
+    expressions = Expressions(parameters)
+    _check(old, parameters, expressions)
+    expressions.all_used()
+    return {}
+
+
 def _updated(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
     expressions = Expressions(parameters)
     before = {**parameters["Key"], **(old or {})}
@@ -250,10 +260,11 @@ def _updated(old: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> di
     return new
 
 
-_IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem"}
+_IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 _WRITTEN: Mapping[str, Callable[[Mapping[str, Any] | None, Mapping[str, Any]], dict[str, Any]]] = {
     "Put": _put,
     "Update": _updated,
+    "Delete": _deleted,
 }
 
 

@@ -191,6 +191,32 @@ def test_a_transaction_writes_nothing_where_one_condition_fails(side: Side) -> N
     assert "Item" not in client.get_item(TableName=table, Key={"id": {"S": "a"}})
 
 
+def test_a_transaction_deletes_under_conditions(side: Side) -> None:
+    client, table = side.clients.dynamodb, side.table()
+    for key in ("a", "b"):
+        put(side, table, key)
+
+    def deleting(key: str, note: str) -> Any:
+        return {
+            "Delete": {
+                "TableName": table,
+                "Key": {"id": {"S": key}},
+                "ConditionExpression": "note = :note",
+                "ExpressionAttributeValues": {":note": {"S": note}},
+            }
+        }
+
+    with pytest.raises(client.exceptions.TransactionCanceledException) as caught:
+        client.transact_write_items(TransactItems=[deleting("a", "x"), deleting("b", "y")])
+    codes = [reason["Code"] for reason in caught.value.response["CancellationReasons"]]
+    assert codes == ["None", "ConditionalCheckFailed"]
+    client.transact_write_items(TransactItems=[deleting("a", "x"), putting(table, "c")])
+    left = {
+        key: "Item" in client.get_item(TableName=table, Key={"id": {"S": key}}) for key in "abc"
+    }
+    assert left == {"a": False, "b": True, "c": True}
+
+
 def test_a_transaction_names_each_item_once(side: Side) -> None:
     client, table = side.clients.dynamodb, side.table()
     with pytest.raises(ClientError, match="ValidationException"):
