@@ -55,7 +55,7 @@ class House:
         """Let the time pass after which a report that a dead run had begun is anybody's again."""
         dynamodb = self.stack.aws("dynamodb")
         for item in dynamodb.scan(TableName=TABLE)["Items"]:
-            if item["status"]["S"] == "INPROGRESS":
+            if item.get("status", {}).get("S") == "INPROGRESS":
                 item["in_progress_expiration"] = {"N": "1"}
                 dynamodb.put_item(TableName=TABLE, Item=item)
 

@@ -10,7 +10,9 @@ import pytest
 from benchmarks.burst import ec2_calls
 from benchmarks.process import Code, Figures, Measured
 from benchmarks.servers import LEDGER_CALLS, Servers
-from handler.backend.wire import read_listing
+from handler.backend.wire import read_envelope
+from handler.instances.listing import read_list
+from tests.fakes.build import AGENT, NOW
 
 FUNCTION = "benchmarks.subjects.termination"
 BURST = 1_000
@@ -75,10 +77,10 @@ def test_a_list_takes_memory_in_proportion(count: int) -> None:
         for number in range(count)
     )
     body = f'{{"instances": [{entries}], "auto_terminate_enabled": true}}'.encode()
-    read_listing(body)  # what is loaded and cached once is not the list's
+    read_list(AGENT, read_envelope(body), NOW)  # what is loaded and cached once is not the list's
     tracemalloc.start()
     try:
-        listing = read_listing(body)
+        listing = read_list(AGENT, read_envelope(body), NOW)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

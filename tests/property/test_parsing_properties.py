@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.backend.errors import BackendError
-from handler.backend.wire import SHOWN, is_acknowledged, read_listing
+from handler.backend.wire import SHOWN, is_acknowledged, read_envelope
 from handler.instances.guard import in_another_region
-from handler.instances.model import Listing
+from handler.instances.listing import read_list
+from handler.instances.model import AgentList
 from handler.settings import ENVIRONMENT_VARIABLES, Settings, SettingsError
+from tests.fakes.build import AGENT, NOW
 
 AN_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
 SECRET_VALUE = "s3cr3t-t0ken-of-a-client"
@@ -52,7 +54,7 @@ ENVELOPE = st.fixed_dictionaries(
 )
 
 
-def check(listing: Listing) -> None:
+def check(listing: AgentList) -> None:
     ids = [one.instance_id for one in listing.marked]
     assert len(ids) == len(set(ids))
     for one in listing.marked:
@@ -61,15 +63,15 @@ def check(listing: Listing) -> None:
         assert len(one.reason) <= SHOWN
         assert one.zone is None or one.zone
         assert one.waited is None or (math.isfinite(one.waited) and one.waited >= 0)
-    for bad in listing.invalid:
+    for bad in listing.told:
         assert bad.why
         assert len(bad.shown) <= SHOWN
-    assert type(listing.auto_terminate_enabled) is bool
+    assert type(listing.enabled) is bool
 
 
-def read(body: bytes) -> Listing | None:
+def read(body: bytes) -> AgentList | None:
     try:
-        listing = read_listing(body)
+        listing = read_list(AGENT, read_envelope(body), NOW)
     except BackendError as error:
         assert str(error).startswith("the backend's list is not ")  # noqa: PT017 - either will do
         return None
@@ -81,8 +83,10 @@ def read(body: bytes) -> Listing | None:
 def test_any_json_is_a_list_or_a_backend_error(envelope: dict[str, Any]) -> None:
     listing = read(json.dumps(envelope).encode())
     if listing is not None:
-        assert len(listing.marked) + len(listing.invalid) == len(envelope["instances"])
-        assert envelope["auto_terminate_enabled"] in {0, 1}
+        assert len(listing.marked) + listing.invalid + listing.placeholders == len(
+            envelope["instances"]
+        )
+        assert envelope["auto_terminate_enabled"] in {0, 1, None}
 
 
 @given(st.lists(ENTRY | JSON, max_size=8))
@@ -90,7 +94,7 @@ def test_entries_are_counted_whatever_they_are(entries: list[Any]) -> None:
     body = json.dumps({"instances": entries, "auto_terminate_enabled": True})
     listing = read(body.encode("utf-8", "surrogatepass"))
     if listing is not None:  # a lone surrogate is no JSON that can be read
-        assert len(listing.marked) + len(listing.invalid) == len(entries)
+        assert len(listing.marked) + listing.invalid + listing.placeholders == len(entries)
 
 
 @given(
@@ -101,7 +105,7 @@ def test_a_waiting_time_is_finite_or_its_entry_invalid(name: str, seconds: float
     entry = {"instance_id": "i-12345678", name: seconds}
     listing = read(json.dumps({"instances": [entry], "auto_terminate_enabled": 1}).encode())
     assert listing is not None
-    assert len(listing.marked) + len(listing.invalid) == 1
+    assert len(listing.marked) + listing.invalid + listing.placeholders == 1
 
 
 @given(st.binary(max_size=200))

@@ -12,8 +12,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from botocore.exceptions import ClientError
 
-from handler.backend.token import ClientToken, TokenError
 from handler.backend.errors import BackendError
+from handler.backend.token import ClientToken, TokenError
 
 NAME = "/spot/token"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from handler.backend.errors import BackendError
 from handler.backend.wire import SHOWN, is_acknowledged, read_listing
 from handler.instances.model import Listing, Marked
-from handler.backend.errors import BackendError
 from tests.fakes.build import iid
 
 LONG = "i-1234567890abcdef0"
