@@ -273,7 +273,9 @@ def _without_table(cause: str) -> None:
 
 
 def _without_memory(cause: str) -> None:
-    logger.info("memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause})
+    logger.info(
+        "memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause}
+    )
 
 
 @lru_cache(maxsize=8)

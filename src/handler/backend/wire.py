@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from handler import redact
 from handler.backend.errors import BackendError
 
 SHOWN = 200
 """Characters that are shown of what the backend says."""
+NOT_OF_THE_SHAPE = "the backend's list is not of the agreed shape"
 MOST_OBJECTS = 1_000_000
 """JSON objects in a list's body: ten times what the largest real one holds. Each costs memory."""
 
@@ -39,21 +41,16 @@ def read_envelope(body: bytes) -> Envelope:
         answer = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BackendError(f"the backend's list is not JSON: {_said(error)}") from None
-    wrong = []
     if not isinstance(answer, dict):
-        wrong.append(f"it is {_kind(answer)}, not an object")
-        answer = {}
-    elif not isinstance(answer.get("instances"), list):
+        raise BackendError(f"{NOT_OF_THE_SHAPE}: it is {_kind(answer)}, not an object")
+    wrong = []
+    if not isinstance(answer.get("instances"), list):
         wrong.append(_wrong(answer, "instances", "a list"))
     enabled = answer.get("auto_terminate_enabled", "")
-    known = (
-        enabled is None or isinstance(enabled, bool) or (type(enabled) is int and enabled in {0, 1})
-    )
-    if answer and not known:
+    if not (enabled is None or isinstance(enabled, bool) or enabled in (0, 1)):
         wrong.append(_wrong(answer, "auto_terminate_enabled", "true, false, 0, 1 or null"))
-    if wrong or not answer:
-        said = "; ".join(wrong) or "it is empty"
-        raise BackendError(f"the backend's list is not of the agreed shape: {said}")
+    if wrong:
+        raise BackendError(f"{NOT_OF_THE_SHAPE}: {'; '.join(wrong)}")
     return Envelope(answer["instances"], bool(enabled))
 
 
@@ -72,7 +69,7 @@ def said_by(body: bytes) -> str:
     Nothing else is shown of an answer: a page from in between may repeat the request's headers.
     """
     said = _object(body).get("error")
-    return f": {said[:SHOWN]}" if isinstance(said, str) and said else ""
+    return f": {redact.text(said)[:SHOWN]}" if isinstance(said, str) and said else ""
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from handler import redact
 from handler.backend.errors import BackendError
 from handler.backend.wire import SHOWN, Envelope
 from handler.deadline import Deadline, side_by_side
@@ -142,4 +143,4 @@ def _shown(raw: object) -> str:
     if isinstance(raw, dict):
         instance_id = raw.get("instance_id")
         raw = instance_id if isinstance(instance_id, str) else dict(list(raw.items())[:10])
-    return repr(raw[:SHOWN] if isinstance(raw, str) else raw)[:SHOWN]
+    return redact.text(repr(raw[: 2 * SHOWN] if isinstance(raw, str) else raw))[:SHOWN]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.bisect import LARGEST_BATCH, Answer, isolate
+from handler.instances.bisect import LARGEST_BATCH, Answer, bisect
 from handler.instances.ports import Accepted
 from tests.fakes.build import error, iid
 
@@ -58,7 +58,7 @@ def a_stranger(found: Sequence[str]) -> Iterable[str]:
 def through(ids: Sequence[str], ec2: Ec2, largest: int = LARGEST_BATCH) -> dict[str, Answer]:
     """Isolate, and check that every id came out exactly once with the right kind of answer."""
     answers: dict[str, Answer] = {}
-    for group, answer in isolate(ids, ec2, largest):
+    for group, answer in bisect(ids, ec2, largest):
         for one in group:
             assert one not in answers
             answers[one] = answer
@@ -159,7 +159,7 @@ def test_an_error_that_is_not_about_ids_is_never_halved(kind: ErrorKind) -> None
         calls.append(list(group))
         return error(kind, "Code", "names an id", ids[3])
 
-    assert [list(group) for group, _ in isolate(ids, attempt)] == [ids]
+    assert [list(group) for group, _ in bisect(ids, attempt)] == [ids]
     assert calls == [ids]
 
 
@@ -175,7 +175,7 @@ def test_a_throttled_half_is_yielded_whole_and_the_other_still_tried() -> None:
         calls.append(list(group))
         return answers[len(calls) - 1]
 
-    found = [(list(group), answer) for group, answer in isolate(list("abcd"), attempt)]
+    found = [(list(group), answer) for group, answer in bisect(list("abcd"), attempt)]
     assert found == [(list("ab"), answers[1]), (list("cd"), answers[2])]
     assert calls == [list("abcd"), list("ab"), list("cd")]
 
@@ -266,7 +266,7 @@ def test_every_id_comes_out_exactly_once_whatever_ec2_answers(data: st.DataObjec
         named = data.draw(st.lists(st.sampled_from([*group, "i-12345678"]), max_size=3))
         return error(kind, "Code", "words", *named)
 
-    out = [one for group, _ in isolate(ids, attempt, largest) for one in group]
+    out = [one for group, _ in bisect(ids, attempt, largest) for one in group]
     assert sorted(out) == sorted(ids)
 
 
