@@ -51,11 +51,11 @@ def try_out(
     """A verdict for each, found by so many processes at a time."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(workers):
-            copies.put(Copy(Path(folder) / str(number)))
-        first = copies.get()
+        first = Copy(Path(folder) / "0")
         functions, seconds = first.reach(tests, BASELINE_SECONDS)
         copies.put(first)
+        for number in range(1, workers):
+            copies.put(Copy(Path(folder) / str(number), first.folder))
 
         def verdict(mutant: Mutant) -> Verdict:
             file, mutation = mutant

@@ -18,7 +18,9 @@ from tools.mutants.reach import Functions, Reach
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = "src"
-NOT_COPIED = shutil.ignore_patterns(".?*", "__pycache__", "build")
+NOT_COPIED = shutil.ignore_patterns(".?*", "build")
+ENVIRONMENT = {"CI": "true", "HYPOTHESIS_EXAMPLES": "25"}
+"""The same examples each time, and few: the tests' own profiles read these (`tests/fakes/profile.py`)."""
 LIBRARIES = ["pytest", "hypothesis", "boto3", "requests", "moto", "aws_lambda_powertools"]
 """Imported once, by the process that all others are forked from: most of what a small test takes."""
 
@@ -36,11 +38,11 @@ class Verdict(StrEnum):
 
 
 class Copy:
-    """A copy of the project that one process at a time runs tests in."""
+    """A copy of the project, or of another copy and its bytecode, that one process at a time runs tests in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, original: Path | None = None) -> None:
         self.folder = folder / "project"
-        shutil.copytree(ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
+        shutil.copytree(original or ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
 
     def reach(
         self, tests: Sequence[str], limit: float
@@ -87,7 +89,8 @@ class Copy:
 def _pytest(folder: Path, arguments: list[str], found: Path | None) -> None:
     """In the new process: nothing of the original project may be imported from here on."""
     os.chdir(folder)
-    sys.dont_write_bytecode = True  # two changes in one second would share it
+    sys.dont_write_bytecode = found is None  # two changes in one second would share it
+    os.environ |= ENVIRONMENT
     sys.path[:] = [
         str(folder),
         *(one for one in sys.path if one and Path(one) not in (ROOT, ROOT / SOURCES)),
