@@ -77,6 +77,7 @@ test: setup lint types ## All checks and tests
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+	@SOAK=1 python -m pytest tests/property/test_random_inventories.py tests/integration/test_housekeeping_random.py -q --timeout 1800
 
 # Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
 .cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
