@@ -92,6 +92,7 @@ test: setup lint types ## All checks and tests
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
 	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+	@SOAK=1 python -m pytest tests/property/test_random_inventories.py tests/integration/test_housekeeping_random.py -q --timeout 1800
 
 .PHONY: mutants
 mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")

@@ -148,7 +148,7 @@ def test_reports_side_by_side_share_one_ledger(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    real = boto3.session.Session.client
+    real: Any = boto3.session.Session.client
 
     def client(session: boto3.session.Session, service: str, **more: Any) -> Any:
         made.append(f"{service} {more['config'].retries} {more['config'].read_timeout}")

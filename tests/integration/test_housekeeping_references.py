@@ -86,6 +86,29 @@ def test_a_look_up_that_fails_keeps_what_it_could_have_spoken_for(
     assert done.metrics["LookUpFailures"][0] >= 1
 
 
+ODD = """<Response><requestId>r</requestId><{0}><item><name>no id</name></item></{0}></Response>"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        ("DescribeImageReferences", "imageReferenceSet"),
+        ("DescribeInstances", "reservationSet"),
+        ("DescribeLaunchTemplates", "launchTemplates"),
+        ("DescribeSnapshots", "snapshotSet"),
+        ("DescribeLockedSnapshots", "snapshotSet"),
+    ],
+)
+def test_an_item_without_what_every_item_has_is_a_failed_look_up(
+    house: House, operation: str, field: str
+) -> None:
+    image = house.image()
+    house.world.aws.faults.add(operation, faults.raw(200, ODD.format(field)), times=None)
+    done = house.run()
+    assert image in house.library.images
+    assert {line["error_code"] for line in done.lines if "look_up" in line} == {"NotAnAnswer"}
+
+
 @pytest.mark.parametrize("body", ["{}", "<html></html>", '{"Parameters": null}'])
 @pytest.mark.parametrize("operation", ["DescribeParameters", "GetParameters"])
 def test_a_foreign_answer_in_ssms_place_is_no_empty_list(

@@ -49,7 +49,8 @@ def in_threads(account: Account, runs: int) -> list[dict[str, Any]]:
 
     def one(_: int) -> dict[str, Any]:
         context: Any = LocalContext()
-        return lambda_handler({}, context)
+        returned: dict[str, Any] = lambda_handler({}, context)
+        return returned
 
     def all_of_them(_event: object, _context: object) -> dict[str, Any]:
         with contextlib.redirect_stdout(Lines(sys.stdout)), ThreadPoolExecutor(runs) as pool:

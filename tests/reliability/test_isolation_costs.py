@@ -9,8 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from handler.instances.idempotency import AgentLedger
-from handler.instances.ports import Delivery
+from handler.instances.wire import TerminationReports
 from tests.reliability import table
 from tests.reliability.table import SOAK, Record
 from tests.reliability.world import MANAGED, Run, World
@@ -26,10 +25,7 @@ BUDGET = 120
 def no_reports() -> Iterator[None]:
     """A thousand reports take ten seconds, and say nothing about the calls to EC2."""
 
-    def once(_self: AgentLedger, _instance_id: str, _send: object) -> Delivery:
-        return Delivery.FIRST
-
-    with patch.object(AgentLedger, "once", once):
+    with patch.object(TerminationReports, "report", lambda *_: None):
         yield
 
 

@@ -13,8 +13,7 @@ from handler.doctor import backend
 from handler.doctor.dependencies import Dependencies, Part, examines
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Check, Finding, Status, failed, ok
-from handler.instances.model import Listing
-from tests.fakes.build import NOW, marked
+from tests.fakes.build import NOW, listing, marked
 from tests.fakes.dependencies import dependencies
 
 FIRST, SECOND = Check("first", "Is it?"), Check("second", "Is it, too?")
@@ -104,7 +103,7 @@ class TestSeveralAgents:
         ) -> backend.Answered:
             asked.append((agent_id, anonymously))
             return backend.Answered(
-                200, True, "", Listing((marked(1),), (), agent_id != "b"), NOW, NOW, NOW
+                200, True, "", listing(marked(1), enabled=agent_id != "b"), NOW, NOW, NOW
             )
 
         monkeypatch.setattr(backend, "_ask", ask)

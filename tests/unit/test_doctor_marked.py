@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.doctor.findings import (
-    Finding,
-    Status,
-)
-from handler.doctor.marked import foresee, judge_decided
-from handler.instances.decide import Decided, Judge
+from handler.doctor.findings import Finding, Status
+from handler.doctor.marked import Foreseen, examine, judge_decided
 from handler.instances.guard import GROUP_TAG
-from handler.instances.model import Listing
-from tests.fakes.build import NOW, OURS, iid, instance, limits, marked, policy
-from tests.fakes.clock import FakeClock
+from tests.fakes.build import AGENT, OURS, iid, instance, limits, listing, marked
+from tests.fakes.dependencies import dependencies
 from tests.fakes.fleet import FakeFleet
 
 
 class TestTheList:
-    """`decide()` on what the backend lists."""
+    """What a run for all agents would make of the lists."""
 
     def judge(self, fleet: FakeFleet, *numbers: int, percent: int = 100, cap: int = 500) -> Finding:
-        listing = Listing(tuple(marked(number) for number in numbers), (), True)
-        most = limits(max_fleet_percent=percent, max_terminations_per_run=cap)
-        judge = Judge(lambda: fleet, policy(), FakeClock().patience(), lambda: NOW)
-        finding = foresee(judge, listing, most)
+        it = dependencies(machines=fleet)
+        it.limits = lambda _: limits(max_fleet_percent=percent, max_terminations_per_run=cap)
+        it.listings[AGENT.agent_id] = listing(*(marked(number) for number in numbers))
+        (finding,) = examine.examine(it)
         assert not fleet.terminated
         return finding
 
@@ -42,14 +37,14 @@ class TestTheList:
         fleet = FakeFleet(
             [
                 instance(1),
-                instance(2, tags={}),
-                instance(3, tags={}),
+                instance(2, operator="eks.amazonaws.com"),
+                instance(3, operator="eks.amazonaws.com"),
                 instance(4, tags=OURS | {"DoNotTerminate": ""}),
             ]
         )
         finding = self.judge(fleet, 1, 2, 3, 4)
         assert finding.status is Status.WARNING
-        assert "2 would be refused: required tag missing: ManagedBy=SpotOptimizer" in finding.found
+        assert "2 would be refused: managed by the AWS service eks.amazonaws.com" in finding.found
         assert "1 would be refused: protected by its tag DoNotTerminate" in finding.found
 
     def test_a_blown_fuse_is_a_failure(self) -> None:
@@ -70,15 +65,21 @@ class TestTheList:
 
     def test_what_cannot_be_looked_at_is_said(self) -> None:
         error = AwsError("X", "m", ErrorKind.FAULTY)
-        finding = judge_decided(Decided([], error), None, limits())
+        finding = judge_decided(Foreseen([], error), None, limits())
         assert finding.status is Status.WARNING
         assert "the rest could not be looked at: X: m" in finding.found
 
     def test_a_fleet_that_cannot_be_counted_blows_the_fuse_and_says_why(self) -> None:
         class Uncounted(FakeFleet):
-            def fleet_size(self, _: Mapping[str, str]) -> AwsError:
+            def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> AwsError:
                 return AwsError("UnauthorizedOperation", "m", ErrorKind.REFUSED, denied=True)
 
         finding = self.judge(Uncounted([instance(1)]), 1, percent=50)
         assert finding.status is Status.FAILED
         assert "the fleet cannot be counted (UnauthorizedOperation: m)" in finding.found
+
+    def test_machines_that_nobody_s_tags_cover_lead_to_the_command_that_tags_them(self) -> None:
+        finding = self.judge(FakeFleet([instance(1, tags={})]), 1)
+        assert finding.status is Status.WARNING
+        assert "1 would be ignored: required tag missing" in finding.found
+        assert "aws ec2 create-tags" in finding.cure

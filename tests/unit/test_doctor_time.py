@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from handler.aws import retry as patience
+from handler.aws import look_ups
 from handler.aws.errors import AwsError, ErrorKind
 from handler.deadline import LateError
 from handler.doctor import backend, token
 from handler.doctor import dependencies as job
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Findings, Status
-from handler.instances.model import Listing
-from tests.fakes.build import NOW, instance, marked
+from tests.fakes.build import NOW, instance, listing, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.dependencies import dependencies
 from tests.fakes.fleet import FakeFleet
@@ -46,10 +45,10 @@ class Examination:
         self.answers = answers
         self.subject = dependencies(machines=Fleet(), clock=self.clock, MAX_FLEET_PERCENT="50")
         self.waited: list[float] = []
-        for module in (job, backend, patience):
+        for module in (job, backend, look_ups):
             monkeypatch.setattr(module, "in_time", self.in_time)
-        listing = Listing((marked(1), marked(2)), (), True)
-        answer = backend.Answered(200, True, "", listing, NOW, NOW, NOW)
+        listed = listing(marked(1), marked(2))
+        answer = backend.Answered(200, True, "", listed, NOW, NOW, NOW)
         monkeypatch.setattr(backend, "_ask", lambda *_, **__: answer)
         monkeypatch.setattr(token, "_read", lambda *_: None)
 

@@ -191,7 +191,7 @@ def test_a_zone_s_region_is_read_from_its_name(zone: str | None, *, elsewhere: b
 
 # ---- what is around it ----
 
-SHOP = {LOGICAL_ID_TAG: "shop"}
+SHOP: dict[str, Any] = {LOGICAL_ID_TAG: "shop"}
 
 
 def replica(**tags: str) -> ToTerminate:

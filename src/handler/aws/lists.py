@@ -105,6 +105,14 @@ def each_of(
     return answers if len(answers) == len(items) else OUT_OF_TIME
 
 
+def sound(look_up: Callable[[], T | AwsError]) -> T | AwsError:
+    """The answer, unless an item lacks what AWS gives every item: then it is not AWS's."""
+    try:
+        return look_up()
+    except (KeyError, TypeError, AttributeError):
+        return error_codes.NOT_AWS
+
+
 def managed_too(client: Any, operation: str) -> dict[str, bool]:  # noqa: ANN401 - as above
     """`IncludeManagedResources=True` where this botocore knows it for the operation, else nothing.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import managed_too, read_all
+from handler.aws.lists import managed_too, read_all, sound
 from handler.images.model import Image, Kind, Snapshot
 from handler.images.references import ids_in
 
@@ -108,6 +108,11 @@ class Ec2Inventory:
         self, images: Collection[str], snapshots: Collection[str]
     ) -> frozenset[str] | AwsError:
         """Which of these ids are still there; by filter, so that unknown ids are just absent."""
+        return sound(lambda: self._present(images, snapshots))
+
+    def _present(
+        self, images: Collection[str], snapshots: Collection[str]
+    ) -> frozenset[str] | AwsError:
         there: set[str] = set()
         for operation, key, name, attribute, ids in (
             ("describe_images", "Images", "image-id", "ImageId", sorted(images)),

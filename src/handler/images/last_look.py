@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import ask, each_of, read_all
+from handler.aws.lists import ask, each_of, read_all, sound
 from handler.images.model import Kind, Reason, Verdict, keep
 from handler.images.references import LIVE
 
@@ -64,8 +64,8 @@ class LastQuestions:
 
     def _ask(self, asked: list[str] | Verdict) -> dict[str, str] | str | AwsError | None:
         if isinstance(asked, Verdict):
-            return shared_with(self.ec2, asked.kind, asked.item_id, self.time_left)
-        return known_to_ec2(self.ec2, asked, self.time_left)
+            return sound(lambda: shared_with(self.ec2, asked.kind, asked.item_id, self.time_left))
+        return sound(lambda: known_to_ec2(self.ec2, asked, self.time_left))
 
 
 def known_to_ec2(

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from handler.aws import error_codes
 from handler.aws.errors import AwsError
-from handler.aws.lists import each_of
+from handler.aws.lists import each_of, sound
 from handler.aws.retry import OUT_OF_TIME
 from handler.images.ec2 import Ec2Inventory
 from handler.images.model import Inventory, Policy, References, Unseen
 from handler.images.references import AccountReferences
 from handler.images.rules import decide
-
-T = TypeVar("T")
 
 
 class HousekeepingError(Exception):
@@ -78,13 +75,5 @@ def _side_by_side(
     look_ups: Mapping[str, Callable[[], Any]], time_left: Callable[[], float]
 ) -> dict[str, Any]:
     """Each one's answer by its name; OUT_OF_TIME for all where there is no time for one."""
-    answers = each_of(lambda what: _sound(look_ups[what]), list(look_ups), time_left)
+    answers = each_of(lambda what: sound(look_ups[what]), list(look_ups), time_left)
     return dict.fromkeys(look_ups, OUT_OF_TIME) if isinstance(answers, AwsError) else dict(answers)
-
-
-def _sound(look_up: Callable[[], T | AwsError]) -> T | AwsError:
-    """The answer, unless an item lacks what AWS gives every item: then it is not AWS's."""
-    try:
-        return look_up()
-    except (KeyError, TypeError, AttributeError):
-        return error_codes.NOT_AWS

@@ -100,7 +100,8 @@ class Clinic:
 
         def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             context.function_name = self.function
-            return lambda_handler(event, context)
+            returned: dict[str, Any] = lambda_handler(event, context)
+            return returned
 
         invocation = invoke(handler, given, event, timeout=timeout)
         told = Told(invocation)
