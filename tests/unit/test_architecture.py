@@ -78,9 +78,20 @@ def g():
 
 
 PURE = [SRC / "handler" / name for name in (
-    "instances/guard.py", "instances/bisect.py", "images/rules.py", "images/view.py", "images/choose.py",
+    "instances/guard.py", "instances/ownership.py", "instances/surroundings.py", "instances/bisect.py",
+    "images/rules.py", "images/view.py",
 )]  # fmt: skip
 """What decides: no SDK, no HTTP, no clock, no environment."""
+MAY_USE = {
+    "aws": set(),
+    "backend": set(),
+    "instances": {"aws", "backend"},
+    "images": {"aws", "backend"},
+    "doctor": {"aws", "backend", "instances"},
+}
+"""The rooms, and those that each may enter."""
+LONGEST = 325
+"""Lines of one file."""
 
 
 @pytest.mark.parametrize("path", PURE, ids=named)
@@ -92,6 +103,28 @@ def test_decisions_ask_nobody(path: Path) -> None:
     tree = ast.parse(path.read_text())
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not {call for call in calls if call.endswith((".now", ".utcnow", ".today"))}
+
+
+@pytest.mark.parametrize("room", MAY_USE)
+def test_rooms_are_entered_one_way(room: str) -> None:
+    for path in under(room):
+        for one in of(path):
+            entered = {other for other in MAY_USE if is_in(one.module, f"handler.{other}")}
+            assert entered <= MAY_USE[room] | {room}, f"{named(path)} imports {one.module}"
+            at_run_time = not one.for_types and is_in(
+                one.module, "handler.wiring", "handler.termination", "handler.housekeeping"
+            )
+            assert not at_run_time or room == "doctor", f"{named(path)} imports {one.module}"
+
+
+def test_every_folder_is_a_room() -> None:
+    folders = {path.parent.name for path in FILES if path.parent != SRC / "handler"}
+    assert folders - {"src"} == set(MAY_USE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_no_file_is_more_than_one_idea(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

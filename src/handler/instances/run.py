@@ -34,7 +34,6 @@ from handler.instances.report import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
 
-
 LONGEST_REMEMBERING = 2.0
 """Seconds for which the memory of first sight is waited for."""
 
