@@ -22,7 +22,7 @@ from handler.instances.wire import TerminationReports
 from handler.telemetry import logger, metrics_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import requests
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from handler.instances.first_seen import FirstSeen
     from handler.instances.idempotency import Acknowledged, IdempotencyTable
     from handler.instances.model import Agent, AgentList
+    from handler.instances.outcome import Settled
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
@@ -211,6 +212,20 @@ class TerminationDependencies:
         """When each machine was first seen."""
         return self.environment.first_seen
 
+    def tell(self, settled: Sequence[Settled]) -> None:
+        """Send the run's events, where the operator wants any."""
+        bus = self.environment.settings.event_bus_name
+        if bus:
+            from handler.instances.events import RunEvents
+
+            client = self.environment.client
+            RunEvents(
+                lambda: client("events", read_timeout=3, tries=2),
+                bus,
+                self.deadline,
+                _without_events,
+            ).tell(settled)
+
     @property
     def machines(self) -> Ec2Machines:
         """EC2."""
@@ -272,6 +287,10 @@ def _without_table(cause: str) -> None:
     )
 
 
+def _without_events(cause: str) -> None:
+    logger.warning("events not delivered", extra={"cause": cause})
+
+
 def _without_memory(cause: str) -> None:
     logger.info(
         "memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause}
@@ -290,7 +309,7 @@ CONNECTION_VARIABLES = (
         f"AWS_ENDPOINT_URL{service}"
         for service in (
             *("", "_EC2", "_SSM", "_DYNAMODB", "_AUTO_SCALING", "_CLOUDTRAIL", "_RBIN"),
-            *("_STS", "_SCHEDULER", "_CLOUDWATCH"),
+            *("_STS", "_SCHEDULER", "_CLOUDWATCH", "_EVENTBRIDGE"),
         )
     ),
     "REQUESTS_CA_BUNDLE",

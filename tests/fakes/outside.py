@@ -212,6 +212,7 @@ class FakeDependencies:
         self.first_seen = FakeFirstSeen()
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed_lately: dict[str, datetime] = {}
+        self.told: list[Settled] = []
         self.touched: list[tuple[str, int]] = []
 
     @property
@@ -225,6 +226,9 @@ class FakeDependencies:
 
     def list_of(self, agent: Agent, left: Callable[[], float]) -> AgentList:
         return self.backend.list_of(agent)
+
+    def tell(self, settled: Sequence[Settled]) -> None:
+        self.told += settled
 
     def report_as(self, agent: Agent) -> FakeAgentBackend:
         return FakeAgentBackend(agent, self.backend)

@@ -206,3 +206,7 @@ class Dependencies(Protocol):
 
     @property
     def journal(self) -> RunJournal: ...
+
+    def tell(self, settled: Sequence[Settled]) -> None:
+        """Send the run's events, where the operator wants any (`events.py`)."""
+        ...

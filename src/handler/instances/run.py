@@ -111,6 +111,8 @@ class TerminationRun:
             reporter.submit(Left(one.first, Outcome.DEFERRED, why) for one in listed)
         settled = reporter.finish()
         summary = self._account(fetched, settled, waited)
+        if settled and not self.policy.dry_run:
+            self.to.tell(settled)
         self.to.journal.summary(summary, settled, answered_in)
         return summary
 
