@@ -80,7 +80,10 @@ def open_session(
             session.merge_environment_settings(server_url, {}, False, None, None)["proxies"]
         )
         bundle = next((environment[one] for one in BUNDLES if environment.get(one)), None)
-        context = ssl.create_default_context(cafile=bundle or DEFAULT_CA_BUNDLE_PATH)
+        try:
+            context = ssl.create_default_context(cafile=bundle or DEFAULT_CA_BUNDLE_PATH)
+        except OSError as error:  # it does not say which file
+            raise OSError(f"{bundle or DEFAULT_CA_BUNDLE_PATH}: {error}") from error
         if private_ca:
             context.load_verify_locations(cadata=private_ca)
     session.trust_env = False

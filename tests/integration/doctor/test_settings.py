@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handler.settings import EventError
 from handler.termination import lambda_handler
 from local.invoke import invoke
 from tests.integration.doctor.clinic import (
@@ -62,73 +63,43 @@ class TestSettings:
         )
 
 
-class TestTheAgentOfTheEvent:
-    """A stack that serves several agents: each has its own row, token, schedule."""
-
-    PATTERN = "/termination-{agent_id}"
+class TestSeveralAgents:
+    """A stack that serves several agents: each has its own row and token."""
 
     @pytest.fixture
     def other(self, clinic: Clinic) -> str:
-        """A healthy second agent of the same client, whose id no schedule could be named by."""
-        number = next(_NUMBERS)
-        other = clinic.stack.operator.create_agent(
-            clinic.stack.client.client_id, agent_id=f"agent:{number}@home"
+        """A healthy second agent of the same client."""
+        return clinic.stack.operator.create_agent(
+            clinic.stack.client.client_id, agent_id=f"agent-{next(_NUMBERS)}"
         )
-        clinic.schedule = f"{clinic.function}/termination-agent-{number}-home"
-        clinic.make_schedule()
-        clinic.schedule = clinic.function + self.PATTERN
-        return other
 
-    def test_it_is_examined_with_its_own_token_and_schedule(
-        self, clinic: Clinic, other: str
-    ) -> None:
-        told = clinic.examine(agent_id=other, CLIENT_TOKEN_PARAMETER="/tokens/{agent_id}")
-        assert told.of("failed") == {"token"}
-        assert f"/tokens/{other}: " in told.checks["token"]["found"]
-        told = clinic.examine(agent_id=other)
+    def both(self, clinic: Clinic, other: str) -> str:
+        return f"{clinic.stack.agent_id},{other}"
+
+    def test_what_is_alike_is_told_once(self, clinic: Clinic, other: str) -> None:
+        told = clinic.examine(AGENT_ID=self.both(clinic, other))
         assert told.of("ok") == set(CHECKS), told.invocation.returned["text"]
-        assert f"agent {other} in us-east-1" in told.invocation.returned["text"]
-        assert "termination-agent-" in told.checks["schedule"]["found"]
+        assert told.checks["agent_known"]["found"].startswith("2 agents (")
 
-    def test_its_own_switch_in_the_backend(self, clinic: Clinic, other: str) -> None:
+    def test_one_s_switch_is_its_own(self, clinic: Clinic, other: str) -> None:
         clinic.stack.operator.set_auto_terminate(other, enabled=False)
-        clinic.examine(agent_id=other).only(
-            "auto_terminate_backend",
-            "off",
-            "for this agent",
-            "agent's",
-            skipped={"marked_instances"},
-        )
+        told = clinic.examine(AGENT_ID=self.both(clinic, other))
+        assert told.of("failed") == {"auto_terminate_backend"}
+        assert f"agent {other}: off" in told.invocation.returned["text"]
 
-    def test_the_other_one_s_disabled_schedule(self, clinic: Clinic, other: str) -> None:
-        """The stack's first agent has no schedule here: that does not concern the second."""
-        clinic.examine().only(
-            "schedule",
-            f"there is no schedule {clinic.function}/termination-{clinic.stack.agent_id}",
-            "does not serve this agent",
-            "name the agent",
-            skipped=set(),
-        )
-        assert clinic.examine(agent_id=other).of("failed") == set()
+    def test_an_event_may_ask_for_one_of_them(self, clinic: Clinic, other: str) -> None:
+        clinic.stack.operator.set_auto_terminate(other, enabled=False)
+        both = self.both(clinic, other)
+        mine = clinic.examine(agent_id=clinic.stack.agent_id, AGENT_ID=both)
+        assert mine.of("failed") == set()
+        assert clinic.examine(agent_id=other, AGENT_ID=both).of("failed") == {
+            "auto_terminate_backend"
+        }
 
-    def test_under_bad_settings_its_schedule_is_examined_all_the_same(
-        self, clinic: Clinic, other: str
-    ) -> None:
-        told = clinic.examine(agent_id=other, DRY_RUN="perhaps")
-        assert told.of("ok") == {"schedule", "last_run"}
-
-    @pytest.mark.parametrize("bad", ["", "two words", 5, None])
-    def test_a_bad_id_in_the_event_is_named(self, clinic: Clinic, bad: Any) -> None:
-        clinic.schedule = clinic.function + self.PATTERN
-        told = invoke(
-            lambda_handler,
-            clinic.stack.environment(SCHEDULE_NAME=clinic.schedule),
-            {**EVENT, "agent_id": bad},
-        ).returned
-        settings, *rest = told["checks"]
-        assert settings["status"] == "failed"
-        assert "AGENT_ID" in settings["found"]
-        assert rest
+    @pytest.mark.parametrize("bad", ["", "two words", 5, None, "stranger"])
+    def test_an_agent_that_is_none_of_them_is_an_error(self, clinic: Clinic, bad: Any) -> None:
+        with pytest.raises(EventError, match="none of AGENT_ID's"):
+            invoke(lambda_handler, clinic.stack.environment(), {**EVENT, "agent_id": bad})
 
 
 class TestSwitches:

@@ -127,4 +127,4 @@ class TestAnAnswerThatQuotesTheToken:
         said = json.dumps({"error": f"unknown: {scripted.token}!"}).encode()
         scripted.always_meets(LIST, lambda exchange: exchange.answer(403, said))
         told = clinic.examine(SERVER_URL=scripted.url)
-        assert told.checks["client_active"]["found"] == "HTTP 403 (unknown: [token]!)"
+        assert told.checks["client_active"]["found"] == "HTTP 403 (unknown: [hidden]!)"
