@@ -61,7 +61,7 @@ def _nobody_is_left() -> Iterator[None]:
     """What a run does not wait for any more goes on in its thread: not into the next test."""
     yield
     for thread in threading.enumerate():
-        if thread.name.endswith(("(work)", "(_clerk)", "(_post_all)")):
+        if thread.name.endswith(("(work)", "(_clerk)", "(_work)")):
             thread.join(15)
 
 

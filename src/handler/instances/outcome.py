@@ -109,6 +109,20 @@ class Settled:
     untagged: bool = False
 
 
+def settled_as(result: Result, outcome: Outcome, why: str) -> Settled:
+    """How a result ended; what it took counts only with a report that was acknowledged now."""
+    acknowledged = isinstance(result, Ended) and outcome is result.acknowledged
+    took = result.took if isinstance(result, Ended) and acknowledged else None
+    untagged = isinstance(result, Left) and result.untagged
+    return Settled(result.marked, outcome, why, result.trace, took, untagged)
+
+
+def unreported(result: Ended | Denied, why: str) -> Settled:
+    """A lost failure report leaves the outcome as it was: the next run tries again."""
+    outcome = result.outcome if isinstance(result, Denied) else Outcome.UNREPORTED
+    return settled_as(result, outcome, f"{result.why}; its report did not get through: {why}")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a run returns: the counts of contract section 2."""

@@ -14,20 +14,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from queue import Empty, PriorityQueue, SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from handler.backend.errors import BackendError
-from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
-from handler.instances.ports import Backend, Claim, Report, Table
+from handler.instances.outcome import (
+    Denied,
+    Ended,
+    Left,
+    Outcome,
+    Result,
+    Settled,
+    settled_as,
+    unreported,
+)
+from handler.instances.ports import Backend, Claim, Table
+from handler.instances.posters import LATE, LEAST, Answer, Job, Posters
 
 if TYPE_CHECKING:
     from handler.deadline import Deadline
     from handler.instances.model import Agent
 
-LATE = "the run's time was up; the next run reports it"
 GROUP = 100
 """Claims, or acknowledgements, that the table is told of at once (DynamoDB, TransactWriteItems)."""
 KEEP_AFTER = 0.5
@@ -36,26 +44,8 @@ PAUSES = (2.0, 6.0)
 """Seconds before a success report that was not acknowledged is made again, after all others had
 their turn: the original backend commits row and event separately, so what it answered with 500 may
 never be listed again (contract section 1, quirk 8). A lost failure report is made by the next run."""
-LEAST = 1.0
-"""Seconds that an answer is given at least; a report that cannot have them is not begun."""
 PASSING = frozenset({408, 425, 429})
 """Refusals that may be over at the next try; any other from 300 to 499 will be the same."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A report to make, and how often it was made again."""
-
-    result: Ended | Denied
-    again: int = 0
-
-    @property
-    def instance_id(self) -> str:
-        return self.result.marked.instance_id
-
-
-_END = (len(PAUSES) + 2, 0, None)
-"""The last of the jobs: posters end."""
 
 
 class Reporter:
@@ -85,26 +75,27 @@ class Reporter:
         dry_run: bool,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._backend_of, self._table, self._deadline = backend_of, table, deadline
-        self._at_once, self._done, self._dry_run, self._sleep = at_once, done, dry_run, sleep
+        self._table, self._deadline, self._done = table, deadline, done
+        self._dry_run, self._sleep = dry_run, sleep
         # The run's own: what is not settled yet, and what is.
         self._open: dict[str, Ended | Denied] = {}
         self._finished: list[Settled] = []
         self._at_work = False
         # Between the threads.
         self._inbox: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
-        self._jobs: PriorityQueue[tuple[int, int, _Job | None]] = PriorityQueue()
+        self._posters = Posters(
+            backend_of, deadline, at_once, lambda answer: self._inbox.put((self._answered, answer))
+        )
         self._settled: SimpleQueue[Settled | None] = SimpleQueue()
         self._listening, self._over = Lock(), False
-        self._usual = LEAST
         # The clerk's own.
-        self._unclaimed: list[_Job] = []
-        self._failures: list[_Job] = []
-        self._lost: list[_Job] = []
+        self._unclaimed: list[Job] = []
+        self._failures: list[Job] = []
+        self._lost: list[Job] = []
         self._given_up: list[str] = []
         self._acknowledged: list[str] = []
         self._kept_at = 0.0
-        self._in_hand = self._handed = self._posters = 0
+        self._in_hand = 0
         self._closed = False
 
     def submit(self, results: Iterable[Result]) -> None:
@@ -112,13 +103,13 @@ class Reporter:
         jobs = []
         for one in results:
             if isinstance(one, Left):
-                self._finish(_settled(one, one.outcome, one.why))
+                self._finish(settled_as(one, one.outcome, one.why))
             elif self._dry_run:
                 outcome = one.outcome if isinstance(one, Denied) else Outcome.DEFERRED
-                self._finish(_settled(one, outcome, one.why))
+                self._finish(settled_as(one, outcome, one.why))
             else:
                 self._open[one.marked.instance_id] = one
-                jobs.append(_Job(one))
+                jobs.append(Job(one))
         if any(isinstance(job.result, Ended) for job in jobs):
             self._table()  # made here: boto3's sessions are not for several threads
         if jobs:
@@ -136,7 +127,7 @@ class Reporter:
             while self._at_work:
                 self._hear(self._next_settled())
         for one in list(self._open.values()):
-            self._finish(_unreported(one, LATE))
+            self._finish(unreported(one, LATE))
         return self._finished
 
     def _next_settled(self) -> Settled | None:
@@ -172,8 +163,7 @@ class Reporter:
                 self._table().release(self._given_up)
         finally:  # whatever happens, the run does not wait for nothing, and no thread stays
             self._settled.put(None)
-            for _ in range(self._posters):
-                self._jobs.put(_END)
+            self._posters.end()
 
     def _more_to_do(self) -> bool:
         """Whether there is; what was lost is handed out again when nothing else is left."""
@@ -182,7 +172,7 @@ class Reporter:
         again, self._lost = self._lost, []
         if again:
             self._keep(all_of_them=True)
-            if self._deadline.to_report() > (pause := PAUSES[again[0].again]) + self._usual:
+            if self._deadline.to_report() > (pause := PAUSES[again[0].again]) + LEAST:
                 self._sleep(pause)
         for job in again:
             job.again += 1
@@ -200,7 +190,7 @@ class Reporter:
             act, given = self._inbox.get()
             act(given)
 
-    def _take(self, jobs: list[_Job]) -> None:
+    def _take(self, jobs: list[Job]) -> None:
         self._unclaimed += [job for job in jobs if isinstance(job.result, Ended)]
         self._failures += [job for job in jobs if isinstance(job.result, Denied)]
 
@@ -210,9 +200,9 @@ class Reporter:
     def _claim(self) -> None:
         """Claim the next group of successes, and hand out what is free."""
         group, self._unclaimed = self._unclaimed[:GROUP], self._unclaimed[GROUP:]
-        if group and self._late():
+        if group and self._posters.late():
             for job in group:  # no claim for what is not sent any more
-                self._settle(_unreported(job.result, LATE))
+                self._settle(unreported(job.result, LATE))
         elif group:
             claims = self._table().claim([job.instance_id for job in group])
             for job in group:
@@ -224,41 +214,40 @@ class Reporter:
                 self._hand(job, 1)
             self._failures.clear()
 
-    def _claimed(self, job: _Job, claim: Claim) -> None:
+    def _claimed(self, job: Job, claim: Claim) -> None:
         one = job.result
         if claim is Claim.REPORTED:
             why = f"{one.why}; success was reported before"
-            self._settle(_settled(one, Outcome.REPLAYED, why))
+            self._settle(settled_as(one, Outcome.REPLAYED, why))
         elif claim is Claim.UNDER_WAY:
             why = f"{one.why}; another run is reporting it"
-            self._settle(_settled(one, Outcome.DEFERRED, why))
+            self._settle(settled_as(one, Outcome.DEFERRED, why))
         else:
             self._hand(job, 0)
 
-    def _hand(self, job: _Job, turn: int) -> None:
+    def _hand(self, job: Job, turn: int) -> None:
         self._in_hand += 1
-        self._handed += 1
-        self._jobs.put((turn, self._handed, job))
-        if self._posters < min(self._in_hand, self._at_once):
-            self._posters += 1
-            Thread(target=self._post_all, daemon=True).start()
+        self._posters.hand(job, turn)
 
-    def _answered(self, answer: tuple[_Job, Exception | None, float | None]) -> None:
-        job, trouble, took = answer
+    def _answered(self, answer: Answer) -> None:
+        job, trouble = answer.job, answer.trouble
         self._in_hand -= 1
-        if took is not None:
-            self._usual += (max(LEAST, 2 * took) - self._usual) / 8
         one = job.result
         if trouble is None:
             outcome = one.outcome if isinstance(one, Denied) else one.acknowledged
-            if self._settle(_settled(one, outcome, one.why)) and isinstance(one, Ended):
+            if self._settle(settled_as(one, outcome, one.why)) and isinstance(one, Ended):
                 self._acknowledged.append(job.instance_id)
-        elif isinstance(one, Ended) and job.again < len(PAUSES) and _may_pass(trouble, took):
+        elif (
+            isinstance(one, Ended)
+            and answer.begun
+            and job.again < len(PAUSES)
+            and _may_pass(trouble)
+        ):
             self._lost.append(job)
         else:
             # What is no error of the backend's may say anything, the token too.
             said = str(trouble) if isinstance(trouble, BackendError) else type(trouble).__name__
-            if self._settle(_unreported(one, said)) and isinstance(one, Ended):
+            if self._settle(unreported(one, said)) and isinstance(one, Ended):
                 self._given_up.append(job.instance_id)
 
     def _keep(self, *, all_of_them: bool = False) -> None:
@@ -276,46 +265,8 @@ class Reporter:
                 self._settled.put(settled)
             return not self._over
 
-    # ---- the posters' threads ----
 
-    def _post_all(self) -> None:
-        """Make reports, one after the other."""
-        while (job := self._jobs.get()[-1]) is not None:
-            answer: tuple[_Job, Exception | None, float | None] = (job, BackendError(LATE), None)
-            if not self._late():
-                before = self._deadline.to_report()
-                trouble = self._post(job.result)
-                answer = (job, trouble, before - self._deadline.to_report())
-            self._inbox.put((self._answered, answer))
-
-    def _post(self, one: Ended | Denied) -> Exception | None:
-        error, at = (one.why, None) if isinstance(one, Denied) else (None, one.at)
-        try:
-            self._backend_of(one.marked.agent).report(Report(one.marked.instance_id, error, at))
-        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is this report's trouble alone
-            return trouble
-        return None
-
-    def _late(self) -> bool:
-        """Whether an answer would come too late to be heard."""
-        return self._deadline.to_report() < self._usual
-
-
-def _may_pass(trouble: Exception, took: float | None) -> bool:
-    """Whether a report that was begun may be acknowledged at a later try of the same run."""
+def _may_pass(trouble: Exception) -> bool:
+    """Whether a report may be acknowledged at a later try of the same run."""
     status = getattr(trouble, "status", None)
-    passing = status is None or status in PASSING or not 300 <= status < 500
-    return took is not None and passing
-
-
-def _settled(one: Result, outcome: Outcome, why: str) -> Settled:
-    took = one.took if isinstance(one, Ended) and outcome is one.acknowledged else None
-    return Settled(
-        one.marked, outcome, why, one.trace, took, isinstance(one, Left) and one.untagged
-    )
-
-
-def _unreported(one: Ended | Denied, why: str) -> Settled:
-    """A lost failure report leaves the outcome as it was: the next run tries again."""
-    outcome = one.outcome if isinstance(one, Denied) else Outcome.UNREPORTED
-    return _settled(one, outcome, f"{one.why}; its report did not get through: {why}")
+    return status is None or status in PASSING or not 300 <= status < 500

@@ -55,7 +55,8 @@ class Told:
     @property
     def checks(self) -> dict[str, dict[str, str]]:
         checks = self.invocation.returned["checks"]
-        assert [one["check"] for one in checks] == CHECKS, "each check once, and in order"
+        told = dict.fromkeys(one["check"] for one in checks)
+        assert list(told) == CHECKS, "each check, in order; once more where agents differ"
         return {one["check"]: one for one in checks}
 
     def of(self, status: str) -> set[str]:
