@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["artifact"]
 
 AGENTS = ("agent-1", "agent-2")
-"""The agents that the files in events/ name; the first is the function's own."""
+"""The first one is the function's, and the one that the files in events/ name."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ ENDED = {"primary": "running", "zombie 1": "terminated", "zombie 2": "terminated
 BOTH = {"newest": "available", "old": "available"}
 NEWEST = {"newest": "available", "old": "gone"}
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("sam_local")]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def played(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What came of each event and function, by their names."""
-    lacking = why_not()
-    if lacking:
-        if os.environ.get("REQUIRE_SAM_LOCAL") == "1":
-            pytest.fail(f"REQUIRE_SAM_LOCAL=1, but {lacking}")
-        pytest.skip(lacking)
+    need(why_not())
     done = subprocess.run(
         [sys.executable, "-m", "local.sam", "--records", str(folder / "records.json")],
         cwd=ROOT,
@@ -57,6 +54,14 @@ def played(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     assert done.returncode == 0, done.stdout + done.stderr
     records = json.loads((folder / "records.json").read_text())
     return {(record["event"], record["function"]): record for record in records}
+
+
+def need(lacking: str | None) -> None:
+    """Skip what cannot be tested here, or fail where it must be."""
+    if lacking and os.environ.get("REQUIRE_SAM_LOCAL") == "1":
+        pytest.fail(f"REQUIRE_SAM_LOCAL=1, but {lacking}")
+    if lacking:
+        pytest.skip(lacking)
 
 
 def why_not() -> str | None:
@@ -129,6 +134,37 @@ def test_nothing_is_left_behind(
 ) -> None:
     assert [path.name for path in folder.iterdir()] == ["records.json"]
     assert processes_that_name(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_behind_by_one_that_is_told_to_end(number: signal.Signals) -> None:
+    """Ctrl-C reaches every process of the terminal, the others this one alone."""
+    need(why_not())
+    with tempfile.TemporaryDirectory(prefix="sl-") as name:
+        playing = subprocess.Popen(
+            [sys.executable, "-m", "local.sam"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": "src", "TMPDIR": name, "COLUMNS": "150"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert playing.stdout is not None
+        told = ""
+        while "schedule.json" not in told:  # the first container has come and gone
+            line = playing.stdout.readline()
+            assert line, told
+            told += line
+        if number == signal.SIGINT:
+            os.killpg(playing.pid, number)
+        else:
+            playing.send_signal(number)
+        told += playing.communicate(timeout=60)[0]
+        assert playing.returncode == 128 + number, told
+        assert processes_that_name(Path(name)) == []
+        assert list(Path(name).iterdir()) == []
+    assert list(Path("/sys/fs/cgroup").rglob("spot-sam-local-*")) == []
 
 
 def processes_that_name(folder: Path) -> list[str]:
