@@ -66,13 +66,16 @@ def is_acknowledged(body: bytes) -> bool:
     return success is True or (type(success) is int and success == 1)
 
 
-def said_by(body: bytes) -> str:
+def said_by(body: bytes, secret: str | None) -> str:
     """What the backend itself says of an error (quirk 7), to be added to a message.
 
-    Nothing else is shown of an answer: a page from in between may repeat the request's headers.
+    Nothing else is shown of an answer: a page from in between may repeat the request's headers, and
+    the token with them. Where the words repeat the secret, it is hidden before they are cut.
     """
     said = _object(body).get("error")
-    return f": {said[:SHOWN]}" if isinstance(said, str) and said else ""
+    if not isinstance(said, str) or not said:
+        return ""
+    return f": {(said.replace(secret, '[token]') if secret else said)[:SHOWN]}"
 
 
 def _object(body: bytes) -> dict[str, Any]:
