@@ -26,7 +26,13 @@ TOGETHER = (
 """What shares something dear to make, and the node ids it has; the first that fits counts."""
 
 FIRST = (
-    *("tests/sam_local/test_events_in_a_container.py", "moto", "tests/integration/test_backend_faults.py", "deploy", "dashboard"),
+    *(
+        "tests/sam_local/test_events_in_a_container.py",
+        "moto",
+        "tests/integration/test_backend_faults.py",
+        "deploy",
+        "dashboard",
+    ),
     *("tests/artifact/test_events.py", "tests/integration/test_aws_faults.py", "mariadb"),
     *("tests/reliability/test_faults.py", "tests/integration/test_deadline.py"),
     *("tests/local/test_runbook.py", "tests/local/test_demo.py", "tests/performance/test_bench.py"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -51,17 +51,16 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the backend answered; `token` is what the request bore, which an error may repeat."""
+    """What the backend answered."""
 
     status: int
     body: bytes
-    token: str | None = field(repr=False)
     retry_after: str | None = None
 
     @property
     def said(self) -> str:
-        """The backend's own words on an error, to be added to a message; never the token."""
-        return said_by(self.body, self.token)
+        """The backend's own words on an error, to be added to a message."""
+        return said_by(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class BackendApi:
         request = self._prepared(method, call, body, token)
         for tries in range(1, TRIES + 1):
             try:
-                reply = self._once(request, token, left)
+                reply = self._once(request, left)
             except (requests.RequestException, HTTPError) as error:
                 if tries == TRIES or left() <= 0:
                     what = f"no answer from the backend to {method} {call}: {error}"
@@ -145,9 +144,7 @@ class BackendApi:
             self.sleep(max(min(pause, LONGEST_PAUSE, left()), 0.0))
         raise AssertionError  # the last try returns or raises
 
-    def _once(
-        self, request: requests.PreparedRequest, token: str | None, left: Callable[[], float]
-    ) -> Reply:
+    def _once(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Reply:
         """One try gets half of the time that is left: there is time for another, and for a slow one."""
         limit = min(max(left() / 2, 0.5), READ_TIMEOUT)
         with self.session.send(
@@ -158,7 +155,7 @@ class BackendApi:
             proxies=self.session.proxies,
         ) as response:
             body = _read(response, left)
-            return Reply(response.status_code, body, token, response.headers.get("Retry-After"))
+            return Reply(response.status_code, body, response.headers.get("Retry-After"))
 
     def _prepared(
         self, method: str, call: str, body: bytes | None, token: str | None
