@@ -87,7 +87,7 @@ dashboard: setup ## Draw the template's dashboards from a local week: pages in b
 
 .PHONY: test
 test: setup lint types ## All checks and tests
-	@python -m pytest -n auto -q
+	@python -m pytest -n auto -q --ignore tests/reliability
 
 .PHONY: soak
 soak: setup ## The long property, fault and crash tests; writes docs/reliability.md

@@ -24,7 +24,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, 
 
 import handler.termination
 import local.invoke
-from handler.instances import history
+from handler.instances import provenance
 from tools.ec2_emulator.clock import ManualClock
 
 START = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
@@ -76,9 +76,9 @@ class FakeTime(ManualClock):
                 for each in (idempotency_base, persistence_base, datarecord, dynamodb)
             ),
             (
-                history,
+                provenance,
                 "CloudTrailHistory",
-                functools.partial(history.CloudTrailHistory, sleep=self.sleep, monotonic=self),
+                functools.partial(provenance.CloudTrailHistory, sleep=self.sleep, monotonic=self),
             ),
         ]
         patches = [patch.object(where, name, new) for where, name, new in replaced]

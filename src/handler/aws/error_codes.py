@@ -58,9 +58,8 @@ LOCKED_OUT = frozenset(
         "UnrecognizedClientException",
     }
 )
-SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError, KeyError)
-"""All that a call through botocore may raise. Half an answer raises the third; the last one is what
-botocore's parser of Auto Scaling's protocol (`query`) raises for XML that lacks the result's element."""
+SDK_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""All that a call through botocore may raise; half an answer raises the last one."""
 NOT_AWS = AwsError(
     "NotAnAnswer", "the answer is not AWS's: is a proxy in between?", ErrorKind.NO_ANSWER
 )
@@ -73,10 +72,8 @@ DRY_RUN_ALLOWED = "DryRunOperation"
 _RESOURCE_ID = re.compile(r"\b(?:i|sir)-[0-9a-z]{8,17}\b")
 
 
-def read(error: BotoCoreError | ClientError | ResponseParserError | KeyError) -> AwsError:
+def read(error: BotoCoreError | ClientError | ResponseParserError) -> AwsError:
     """Read an SDK exception as a value of the domain."""
-    if isinstance(error, KeyError):
-        return NOT_AWS
     if not isinstance(error, ClientError):
         name = type(error).__name__
         kind = ErrorKind.NO_ANSWER
