@@ -83,6 +83,10 @@ doctor: setup ## Examine the function on that stack, or on one of its own: what 
 dashboard: setup ## Draw the template's dashboards from a local week: pages in build/, pictures in docs/
 	@PYTHONPATH=src python -m tools.dashboard_preview
 
+.PHONY: configuration
+configuration: setup ## Write docs/configuration.md: every parameter and variable, from the templates and the code
+	@PYTHONPATH=src python -m tools.configuration
+
 ## ---- check it ------------------------------------------------------------------------------------
 
 .PHONY: test
