@@ -46,7 +46,9 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	$$compile requirements-dev.in -o requirements-dev.txt; \
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
-	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
+	for alone in benchmarks/requirements-custodian requirements-docs requirements-release; do \
+	  $$compile $$alone.in -o $$alone.txt; \
+	done; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -102,15 +104,24 @@ soak: setup ## The long property, fault and crash tests; writes docs/reliability
 mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
 	@python -m tools.mutants $(MUTANTS)
 
-# Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
-.cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
-	@$(UV) venv -q --clear --python .venv/bin/python .cache/custodian
-	@$(UV) pip sync -q --python .cache/custodian --require-hashes $<
+# What only one target needs has an environment of its own, so that `make setup` stays quick: Cloud Custodian, a peer that
+# the benchmarks run beside; the docs' tools; a release's tools.
+.cache/custodian/.ready: benchmarks/requirements-custodian.txt
+.cache/docs/.ready: requirements-docs.txt
+.cache/release/.ready: requirements-release.txt
+.cache/%/.ready: .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/$*
+	@$(UV) pip sync -q --python .cache/$* --require-hashes $(filter %.txt,$^)
 	@touch $@
 
 .PHONY: bench
 bench: setup .cache/custodian/.ready ## Measure beside the peers; writes docs/performance.md (BENCH="idle burst": only these)
 	@PYTHONPATH=src python -m benchmarks $(BENCH)
+
+.PHONY: docs
+docs: setup .cache/docs/.ready ## Build the docs as a site in build/site, every link checked
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/mkdocs build --strict
+	@python -m tools.site_check build/site
 
 .PHONY: lint
 lint: setup ## ruff: rules and format
