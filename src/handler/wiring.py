@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from handler import VERSION
+from handler import PRODUCT, VERSION
 from handler.backend.api import BackendApi
 from handler.backend.session import open_session
 from handler.backend.token import KEPT, ClientToken
@@ -49,6 +49,7 @@ class Environment:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.send_metrics = metrics_to(settings.metrics_namespace, settings.service_name)
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
@@ -100,6 +101,7 @@ class Environment:
                         read_timeout=read_timeout,
                         max_pool_connections=pool,
                         retries={"mode": "standard", "total_max_attempts": tries},
+                        user_agent_extra=PRODUCT,
                     ),
                 )
             return self._clients[key]
@@ -255,8 +257,7 @@ class TerminationDependencies:
     @cached_property
     def journal(self) -> Journal:
         """The log and the metrics."""
-        settings = self.environment.settings
-        return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
+        return Journal(self.environment.send_metrics, VERSION)
 
 
 def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
@@ -277,7 +278,7 @@ def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> D
         destroying=lambda: environment.counted("ec2", tries=1),
         calls=environment.calls,
         table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
-        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
+        journal=HousekeepingJournal(environment.send_metrics, VERSION),
     )
 
 
