@@ -13,6 +13,7 @@ PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?=
 AGENT ?=
 EVENT ?= events/schedule.json
+VERSION ?=
 
 .PHONY: help
 help: ## Show this help
@@ -165,6 +166,10 @@ destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION
 .PHONY: stack-set-template
 stack-set-template: setup ## Build a template without transform and nested stack, for StackSets (BUCKET=...)
 	@python -m tools.stack_set "$(BUCKET)"
+
+.PHONY: release
+release: setup .cache/release/.ready ## Check, build into build/release, describe what is shipped, tag (VERSION=1.0.0)
+	@python -m tools.release "$(VERSION)"
 
 .PHONY: clean
 clean: ## Remove everything that was made here
