@@ -16,6 +16,8 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
+    "SUPPORT.md": "support.md",
     "events/README.md": "sample-events.md",
 }
 """Files outside docs/ that are pages, and under which name. README's place is taken by docs/index.md."""

@@ -12,7 +12,7 @@ from botocore.httpsession import URLLib3Session
 from handler import VERSION
 from tests.integration.house import House
 from tests.integration.world import World
-from tests.template.stack import Stack
+from tests.template.stack import Stack, source
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = f"spot-cleanup/{VERSION}"
@@ -61,6 +61,8 @@ def test_housekeeping_tells_it_too(world: World, to_aws: list[str]) -> None:
 
 
 def test_the_stack_tells_it_in_an_output_and_on_its_functions() -> None:
+    published = source()["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert published["SemanticVersion"] == VERSION
     stack = Stack.of(HousekeepingEnabled="true")
     assert stack.outputs["Version"]["Value"] == VERSION
     for function in ("TerminationFunction", "HousekeepingFunction"):
