@@ -32,11 +32,7 @@ SSM_FAULTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _lists_have_the_time_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are told a short limit here, so that what EC2 never answers is given up soon; a fifth of
-    that would be too little for the list on a busy machine, and lists are not the point."""
-    monkeypatch.setattr("handler.deadline.LISTING_SHARE", 0.6)
+pytestmark = pytest.mark.usefixtures("lists_have_time")
 
 
 # SSM.
