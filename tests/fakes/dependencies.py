@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from handler.doctor.dependencies import Dependencies
+from handler.instances.memory import Remembered
 from handler.settings import Settings
 from handler.wiring import Environment
 from tests.fakes.build import limits, policy
@@ -48,6 +49,7 @@ class FakeEnvironment:
     settings: Settings
     machines: Any = field(default_factory=FakeFleet)
     services: dict[str, Service] = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
 
     @property
     def dynamodb(self) -> Service:
