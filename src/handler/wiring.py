@@ -18,7 +18,6 @@ from handler.backend.session import open_session
 from handler.backend.token import KEPT, ClientToken
 from handler.instances.journal import Journal
 from handler.instances.listing import read_list
-from handler.instances.memory import Remembered
 from handler.instances.wire import TerminationReports
 from handler.telemetry import logger, metrics_to
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from handler.instances.idempotency import Acknowledged, IdempotencyTable
     from handler.instances.model import Agent, AgentList
     from handler.instances.outcome import Settled
+    from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
 
@@ -47,9 +47,10 @@ LOOK_UP_TRIES = 5
 class Environment:
     """What outlives a run: connections, clients, the token, what was acknowledged and seen."""
 
-    def __init__(self, settings: Settings, remembered: Remembered | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.remembered = remembered or Remembered()
+        self.cancelled: dict[str, CancelledRequest] = {}
+        self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
@@ -242,9 +243,14 @@ class TerminationDependencies:
         )
 
     @property
-    def remembered(self) -> Remembered:
-        """What this execution environment remembers of its runs."""
-        return self.environment.remembered
+    def cancelled(self) -> dict[str, CancelledRequest]:
+        """Spot requests cancelled lately by this execution environment."""
+        return self.environment.cancelled
+
+    @property
+    def listed_lately(self) -> dict[str, datetime]:
+        """Instances listed lately to this execution environment, by whatever agent."""
+        return self.environment.listed_lately
 
     @cached_property
     def journal(self) -> Journal:
@@ -292,14 +298,8 @@ def _without_memory(cause: str) -> None:
 
 
 @lru_cache(maxsize=8)
-def _environment(settings: Settings, built_from: tuple[str | None, ...]) -> Environment:
-    whatever_the_event = settings._replace(acting=settings.agents, dry_run=False, doctor=False)
-    return Environment(settings, _remembered(whatever_the_event, built_from))
-
-
-@lru_cache(maxsize=8)
-def _remembered(_settings: Settings, _built_from: tuple[str | None, ...]) -> Remembered:
-    return Remembered()
+def _environment(settings: Settings, _built_from: tuple[str | None, ...]) -> Environment:
+    return Environment(settings)
 
 
 CONNECTION_VARIABLES = (

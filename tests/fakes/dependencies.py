@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from handler.doctor.dependencies import Dependencies
-from handler.instances.memory import Remembered
 from handler.settings import Settings
 from handler.wiring import Environment
 from tests.fakes.build import limits, policy
@@ -49,7 +48,6 @@ class FakeEnvironment:
     settings: Settings
     machines: Any = field(default_factory=FakeFleet)
     services: dict[str, Service] = field(default_factory=dict)
-    remembered: Remembered = field(default_factory=Remembered)
 
     @property
     def dynamodb(self) -> Service:

@@ -10,10 +10,9 @@ from typing import TypeVar
 
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
-from handler.instances.memory import Remembered
 from handler.instances.model import Agent, AgentList, Instance, Marked
 from handler.instances.outcome import Outcome, Settled, Summary
-from handler.instances.ports import Claim, Report
+from handler.instances.ports import CancelledRequest, Claim, Report
 from tests.fakes.build import AGENT, listing
 from tests.fakes.fleet import FakeFleet
 
@@ -211,8 +210,8 @@ class FakeDependencies:
         self.the_history = FakeHistory()
         self.journal = FakeJournal()
         self.first_seen = FakeFirstSeen()
-        self.remembered = Remembered()
-        self.cancelled = self.remembered.cancelled
+        self.cancelled: dict[str, CancelledRequest] = {}
+        self.listed_lately: dict[str, datetime] = {}
         self.told: list[Settled] = []
         self.touched: list[tuple[str, int]] = []
 

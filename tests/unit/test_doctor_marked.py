@@ -173,7 +173,7 @@ class TestSeveralAgents:
         it = dependencies(machines=fleet, AGENT_ID="shop-agent=shop")
         it.policy = lambda _: policy(require_running_peer=True)
         it.listings[SHOP.agent_id] = listing(marked(1, agent=SHOP), agent=SHOP)
-        memory = it.environment.remembered.listed_lately
+        memory = it.environment.listed_lately
         memory[iid(2)] = it.clock() - timedelta(minutes=9)
         (finding,) = examine.examine(it)
         assert "1 would be refused: no other running instance" in finding.found

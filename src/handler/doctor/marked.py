@@ -14,9 +14,8 @@ from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.doctor.untagged import advise
-from handler.instances.decide import Judge
+from handler.instances.decide import Judge, still_remembered
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
-from handler.instances.memory import still_remembered
 from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, candidates
 from handler.instances.run import Limits, count_fleet
@@ -76,7 +75,7 @@ def examine(it: Dependencies) -> list[Finding]:
         it.clock,
         it.sleep,
         listed={one.instance_id for one in listed},
-        listed_lately=still_remembered(it.environment.remembered.listed_lately, it.clock()),
+        listed_lately=still_remembered(it.environment.listed_lately, it.clock()),
     )
     decisions = judge.judge(listed)
     advice, held_back = advise(decisions, judge.seen, agents, policy)

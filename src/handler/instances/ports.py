@@ -10,7 +10,6 @@ from typing import Protocol
 
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
-from handler.instances.memory import Remembered
 from handler.instances.model import Agent, AgentList, Instance, Observed
 from handler.instances.outcome import Settled, Summary
 from handler.instances.surroundings import Member
@@ -184,8 +183,13 @@ class Dependencies(Protocol):
         ...
 
     @property
-    def remembered(self) -> Remembered:
-        """What this execution environment remembers of its runs: its loss weakens one guard, no more."""
+    def cancelled(self) -> dict[str, CancelledRequest]:
+        """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
+        ...
+
+    @property
+    def listed_lately(self) -> dict[str, datetime]:
+        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
         ...
 
     @property

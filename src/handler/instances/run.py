@@ -14,7 +14,7 @@ from datetime import datetime
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
 from handler.deadline import Deadline, LateError, in_time
-from handler.instances.decide import Judge
+from handler.instances.decide import Judge, remember_listed
 from handler.instances.guard import (
     REPLICA_TAGS,
     Decision,
@@ -26,7 +26,6 @@ from handler.instances.guard import (
     within_cap,
 )
 from handler.instances.listing import Fetched, fetch
-from handler.instances.memory import remember_listed
 from handler.instances.model import Agent, Candidate, Instance, State, UntaggedReplicas
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
 from handler.instances.ownership import Agents, candidates
@@ -89,7 +88,7 @@ class TerminationRun:
         look_ups = LookUps(self.deadline, self.to.journal.look_up_failed)
         watch_cancelled_requests(
             lambda: self.to.machines,
-            self.to.remembered.cancelled,
+            self.to.cancelled,
             look_ups,
             self.to.journal.came_back,
             asked_at,
@@ -156,7 +155,7 @@ class TerminationRun:
             self.clock,
             self.sleep,
             listed={one.instance_id for one in listed},
-            listed_lately=remember_listed(self.to.remembered.listed_lately, listed, self.clock()),
+            listed_lately=remember_listed(self.to.listed_lately, listed, self.clock()),
         )
 
     def _terminate(
@@ -186,9 +185,7 @@ class TerminationRun:
             dry_run=self.policy.dry_run,
             confirm=self.policy.confirm_termination,
         )
-        requests = StandingRequests(
-            self.to.machines, look_ups, terminator, self.to.remembered.cancelled
-        )
+        requests = StandingRequests(self.to.machines, look_ups, terminator, self.to.cancelled)
         free, held_back = requests.cancel(going)
         yield held_back
         yield from terminator.terminate(free, decided_at)
