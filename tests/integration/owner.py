@@ -8,9 +8,10 @@ from typing import Any
 from backend.client import Credentials, OperatorClient
 from backend.quirks import ALL_QUIRKS
 from backend.service import ODD_IDS, PLACEHOLDERS
+from local import tags
 from local.invoke import TIMEOUT, Invocation
 from tests.integration import checks
-from tests.integration.world import MANAGED, Account
+from tests.integration.world import Account
 from tests.support.backend import Clock
 
 OFF, SLOW, PLAIN = "off", "slow", "plain"
@@ -67,27 +68,22 @@ class Owner:
 
     def server(self, name: str, **launch: Any) -> str:
         """The new server of a switch."""
-        return self._launch(self.server_tags(name), **launch)
-
-    def server_tags(self, name: str) -> dict[str, str]:
-        return {**MANAGED, "LogicalAgentId": LOGICAL_IDS.get(name, "default"), "Name": name}
+        return self._launch(tags.new_server(name, LOGICAL_IDS.get(name)), **launch)
 
     def first_server(self, name: str) -> str:
         """A customer's own, before its first switch."""
-        return self._launch({"Name": name})
+        return self._launch(tags.first_server(name))
 
     def manual_replica(self, name: str, parent: str) -> str:
         """Launched by the agent's worker for manual and emergency replicas."""
-        logical_id = LOGICAL_IDS.get(name, "")
-        kind = {"ReplicaType": "manual", "ParentInstance": parent}
-        return self._launch({**self.server_tags(name), "LogicalAgentId": logical_id, **kind})
+        return self._launch(tags.manual_replica(name, LOGICAL_IDS.get(name), parent))
 
     def polled_replica(self, name: str, parent: str) -> str:
         """Launched by the agent's polling worker."""
-        return self._launch({"ReplicaId": "4711", "ParentInstance": parent, "Name": name})
+        return self._launch(tags.polled_replica(name, parent))
 
-    def _launch(self, tags: dict[str, str], **launch: Any) -> str:
-        (instance_id,) = self.account.launch(tags=tags, **launch)
+    def _launch(self, bears: tags.Tags, **launch: Any) -> str:
+        (instance_id,) = self.account.launch(tags=bears, **launch)
         return instance_id
 
     # What the backend knows of them.
