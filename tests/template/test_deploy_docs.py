@@ -34,13 +34,16 @@ def test_the_table_has_every_environment_and_its_stack() -> None:
 
 def test_what_is_written_in_camel_case_is_the_template_s() -> None:
     there = known("Parameters") | known("Resources") | known("Outputs")
-    others = {  # of AWS
+    others = {  # of AWS, and tags
         "AutoPublishAlias",
         "DeploymentPreference",
         "FailureToleranceCount",
         "MaxConcurrentPercentage",
+        "DoNotTerminate",
         "LogicalAgentId",
         "ManagedBy",
+        "ParentInstance",
+        "ReplicaId",
     }
     named = set(re.findall(r"`((?:[A-Z][a-z]+){2,})(?:=\w+)?`", TEXT))
     assert len(named & there) > 15
