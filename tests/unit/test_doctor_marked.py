@@ -133,7 +133,7 @@ class TestSeveralAgents:
         )
         tags = "'Key=ManagedBy,Value=Spot Optimizer' Key=LogicalAgentId,Value=LOGICAL_ID"
         assert f"create-tags --resources {iid(1)} {iid(2)} {iid(3)} --tags {tags}" in finding.cure
-        assert "one of shop, mail" in finding.cure
+        assert "such as shop, mail" in finding.cure
 
     def test_a_machine_that_only_lacks_the_owner_is_given_one(self) -> None:
         finding = self.foresee("shop-agent=shop", [instance(1)], {SHOP: [marked(1, agent=SHOP)]})

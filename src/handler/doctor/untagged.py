@@ -84,32 +84,20 @@ def _lacking(decision: Decision, instance: Instance, policy: Policy) -> tuple[st
 
 
 def _tag(tags: Sequence[str], ids: Sequence[str], agents: Agents) -> Advice:
-    command = " ".join(
-        [
-            "aws ec2 create-tags --resources",
-            *ids[:IDS_SHOWN],
-            "--tags",
-            *(quote(tag) for tag in tags),
-        ]
-    )
-    known = ", ".join(list(agents.by_logical_id)[:IDS_SHOWN])
-    which = (
-        f" ({A_LOGICAL_ID}: that of its agent, one of {known})"
-        if any(A_LOGICAL_ID in tag for tag in tags)
-        else ""
-    )
-    names = ", ".join(tag.removeprefix("Key=").replace(",Value=", "=", 1) for tag in tags)
-    return Advice(
-        f"nobody may end {_some(ids)}, for want of {names.replace(f'={A_LOGICAL_ID}', '')}",
-        f"look whether it serves; if it is ours and is to go: {command}{which}",
-    )
+    named = (tag.removeprefix("Key=").replace(",Value=", "=", 1) for tag in tags)
+    names = ", ".join(named).replace(f"={A_LOGICAL_ID}", "")
+    command = ["aws ec2 create-tags --resources", *ids[:IDS_SHOWN], "--tags", *map(quote, tags)]
+    cure = f"if ours, and serving nobody, tag: {' '.join(command)}"
+    if LOGICAL_ID_TAG in names:
+        known = ", ".join(list(agents.by_logical_id)[:IDS_SHOWN])
+        cure += f" ({A_LOGICAL_ID}: that of its agent, such as {known})"
+    return Advice(f"{_some(ids)} cannot be ended for lack of {names}", cure)
 
 
 def _by_worker(ids: Sequence[str]) -> Advice:
     return Advice(
-        f"{_some(ids)} bear{'' if len(ids) > 1 else 's'} the tags of the agent's polling worker, "
-        f"{' and '.join(REPLICA_TAGS)}",
-        "or set the stack's parameter UntaggedReplicas to terminate: then these two tags do",
+        f"{_some(ids)}: of the agent's polling worker, by the tags {' and '.join(REPLICA_TAGS)}",
+        "for all of the polling worker's, set the stack's parameter UntaggedReplicas to terminate instead",
     )
 
 
