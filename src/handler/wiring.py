@@ -48,7 +48,7 @@ class Environment:
     """What outlives a run: connections, clients, the token, what was acknowledged and seen."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings = settings  # the variables'; what the event adds is a run's own
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
@@ -80,16 +80,23 @@ class Environment:
         return boto3.session.Session(region_name=self.settings.region)
 
     def client(
-        self, service: str, *, read_timeout: float = 10, tries: int = LOOK_UP_TRIES, pool: int = 10
+        self,
+        service: str,
+        *,
+        read_timeout: float = 10,
+        tries: int = LOOK_UP_TRIES,
+        pool: int = 10,
+        checked: bool = True,
     ) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client with time limits and botocore's `standard` retries, made once.
 
         `standard`, not `adaptive`: adaptive slows every call of the client down after one
         throttle, for as long as it likes. What destroys is tried once (`tries=1`): a call that the
         run no longer waits for must not be made again behind its back; `aws/retry.py` does it.
+        `checked`: botocore checks parameters before it sends them.
         """
         with self._making:  # boto3's sessions are not for several threads
-            key = (service, read_timeout, tries, pool)
+            key = (service, read_timeout, tries, pool, checked)
             if key not in self._clients:
                 from botocore.config import Config
 
@@ -100,6 +107,7 @@ class Environment:
                         read_timeout=read_timeout,
                         max_pool_connections=pool,
                         retries={"mode": "standard", "total_max_attempts": tries},
+                        parameter_validation=checked,
                     ),
                 )
             return self._clients[key]
@@ -146,8 +154,8 @@ class Environment:
 
     @cached_property
     def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """DynamoDB."""
-        return self.client("dynamodb", read_timeout=3, tries=2)
+        """DynamoDB. Its requests are not checked: code builds them from ids alone, up to 2,000 in a burst."""
+        return self.client("dynamodb", read_timeout=3, tries=2, checked=False)
 
     @cached_property
     def acknowledged(self) -> Acknowledged:
@@ -259,13 +267,14 @@ class TerminationDependencies:
         return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
 
 
-def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
+def housekeeping_dependencies(
+    environment: Environment, settings: Settings, deadline: Deadline
+) -> Dependencies:
     """What one housekeeping run talks to; it reports as the first agent."""
     from handler.images.journal import Journal as HousekeepingJournal
     from handler.images.outbox_table import OutboxTable
     from handler.images.run import Dependencies
 
-    settings = environment.settings
     agent_id = settings.acting[0].agent_id
     parameter = settings.token_parameter(agent_id)
     token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
@@ -320,5 +329,9 @@ CONNECTION_VARIABLES = (
 
 
 def environment(settings: Settings, variables: Mapping[str, str]) -> Environment:
-    """The execution environment's own; another one when what it was built from has changed."""
-    return _environment(settings, tuple(variables.get(name) for name in CONNECTION_VARIABLES))
+    """The execution environment's own; another one when what it was built from has changed.
+
+    What the event asks for changes nothing of that: a dry run, or one for a single agent, has the same clients.
+    """
+    lasting = settings._replace(acting=(), dry_run=False, doctor=False)
+    return _environment(lasting, tuple(variables.get(name) for name in CONNECTION_VARIABLES))

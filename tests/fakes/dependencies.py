@@ -67,6 +67,7 @@ def dependencies(
     clock = clock or FakeClock()
     return Dependencies(
         cast("Environment", environment),
+        environment.settings,
         "function",
         "group/name",
         clock.deadline(),
