@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots, points, report, servers
+from benchmarks import before, plots, points, report, servers
 from benchmarks.bench import Bench
 from benchmarks.settings import PAGE, PLOTS, RESULTS
 from tests.support import built as artifact
@@ -32,7 +32,7 @@ def main() -> None:
     if not wanted.render:
         built = artifact.build()
         with servers.running() as running:
-            bench = Bench(running, built, wanted.quick)
+            bench = Bench(running, built, before.build(), wanted.quick)
             for name in wanted.points or points.ALL:
                 found = _measured(name, bench)
                 if not wanted.quick:  # it only shows that everything works
