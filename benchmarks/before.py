@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.settings import ROOT
@@ -29,6 +30,28 @@ def build() -> artifact.Artifact | None:
                 opened.extractall(folder, filter="data")
             artifact.sam_build(path, artifact.MACHINE_ARCHITECTURE, Path(folder))
     return artifact.Artifact(path)
+
+
+def slower(
+    ours: Mapping[str, float], old: Mapping[str, float] | None, then: float, scale: float, unit: str
+) -> str:
+    """Why a goal in seconds may be missed: this machine beside itself when the goal was set.
+
+    Args:
+        ours: today's figure.
+        old: the code before, measured by turns with it.
+        then: what the code before took when the goal was set, on this kind of machine when it was quiet.
+        scale: from seconds to `unit`.
+        unit: of the limit.
+    """
+    if old is None:
+        return "the code before, by which the machine is judged, is not to be had"
+    times = old["median"] * scale / then
+    return (
+        f"the code before takes {old['median'] * scale:.2f}{unit} beside it, {times:.1f} times what it took "
+        f"when the goal was set ({then:g}); at that machine's speed it would be about "
+        f"{ours['median'] * scale / times:.2f}{unit}"
+    )
 
 
 def _git(*arguments: str) -> bytes | None:

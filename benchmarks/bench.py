@@ -33,7 +33,7 @@ class Bench:
     @property
     def code_before(self) -> Code | None:
         """The code before, to be run in the same way."""
-        return self.before and Code.deployed(self.before)
+        return None if self.before is None else Code.deployed(self.before)
 
     def rounds(self, thorough: int) -> int:
         """How many rounds to do."""

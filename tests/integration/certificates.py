@@ -25,7 +25,7 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("A private authority" if above is None else "A private intermediate")
-        self.bundle = folder / "ca.pem" if above is None else above.bundle
+        self.bundle: Path = folder / "ca.pem" if above is None else above.bundle
         signer = above or self
         certificate = (
             _builder(self._name, signer._name, self._key)
