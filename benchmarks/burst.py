@@ -27,7 +27,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     count = FEW if bench.quick else COUNT
     daemons = 20 if bench.quick else DAEMONS_COUNT
     found = by_turns(
-        bench.rounds(5),
+        bench.rounds(3),
         {
             "ours": lambda: _handler(bench, bench.code, count),
             "few": lambda: _handler(bench, bench.code, FEW),

@@ -51,7 +51,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         variants = _variants(bench, Path(folder))
         found = by_turns(
-            bench.rounds(9),
+            bench.rounds(7),
             {kind: partial(_start, bench, variant) for kind, variant in variants.items()},
         )
     pairs = zip(found["ours"], found["eager"], strict=True)

@@ -25,7 +25,7 @@ FUNCTION = "benchmarks.subjects.termination"
 def measure(bench: Bench) -> dict[str, Any]:
     """Every kind of run by turns, warm, at each latency of the backend."""
     return {
-        name: _at(bench, latency, bench.rounds(8 if latency else 16))
+        name: _at(bench, latency, bench.rounds(7 if latency else 11))
         for name, latency in LATENCIES.items()
     }
 
