@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +37,9 @@ LISTS_AT_MOST = 12.0
 class HangingBackend(BackendServer):
     """Never answers the agents of these ids; the others as ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, secure: bool = True) -> None:
         self._silent: frozenset[str] = frozenset()
-        super().__init__()
+        super().__init__(secure=secure)
 
     def hang(self, agent_ids: list[str]) -> None:
         """From now these."""
@@ -74,7 +73,6 @@ def _id(number: int) -> str:
 
 def measure(bench: Bench) -> dict[str, Any]:
     """Each case by turns with the others, warm."""
-    load = os.getloadavg()[0]
     walls: dict[str, list[float]] = {name: [] for name in CASES}
     cpus: dict[str, list[float]] = {name: [] for name in CASES}
     last: dict[str, dict[str, Any]] = {}
@@ -92,7 +90,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             "at size": _at_size(walls[name], cpus[name]),
             **last[name],
         }
-    return {"cases": found, "load before": load}
+    return {"cases": found}
 
 
 def _round(
@@ -105,6 +103,7 @@ def _round(
     backend.hang([])
     environment = bench.servers.environment(
         SERVER_URL=backend.url(),
+        REQUESTS_CA_BUNDLE=backend.bundle(),
         AGENT_ID=",".join(f"{one}=logical-{one[-4:]}" for one in ids),
     )
     with Measured("benchmarks.subjects.termination", environment, bench.code) as function:
@@ -203,5 +202,4 @@ def describe(found: dict[str, Any]) -> str:
         f"{MEMORY / quota.FULL_CPU_MB:.0%} of a cpu: the waiting is taken as it was, the cpu's time "
         f"as that much longer. Dollars of a month are Lambda's arm64 list price of a run a minute, before any free tier.\n\n"
         + table(head, rows)
-        + f"\n\nThe machine's load was {found['load before']:.1f} when this began."
     )
