@@ -12,6 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?=
 AGENT ?=
+STACK ?=
 EVENT ?= events/schedule.json
 
 .PHONY: help
@@ -142,6 +143,10 @@ deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
 .PHONY: dry-run
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
 	@python -m tools.stacks dry-run "$(REGION)"
+
+.PHONY: verify
+verify: setup ## Does a deployed stack work? Asks AWS and changes nothing (REGION=us-east-1 STACK=another's name)
+	@PYTHONPATH=src python -m tools.verify "$(REGION)" $(if $(STACK),--stack "$(STACK)")
 
 .PHONY: destroy
 destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)
