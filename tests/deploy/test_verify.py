@@ -231,8 +231,7 @@ def test_a_missing_permission_is_named_and_is_no_fault_of_the_stack(
 def test_credentials_that_have_expired_are_no_fault_of_the_stack() -> None:
     def expired() -> Iterator[Row]:
         yield from ()
-        code = {"Error": {"Code": "ExpiredToken", "Message": "no"}}
-        raise ClientError(code, "DescribeStacks")
+        raise ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeStacks")
 
     (row,) = answer("check", expired)
     assert row.state is State.CANNOT_TELL
