@@ -48,6 +48,7 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
 	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
+	$$compile tools/checkov/requirements.in -o tools/checkov/requirements.txt; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -127,6 +128,16 @@ format: setup ## Format, and mend what ruff can
 .PHONY: validate
 validate: setup ## Lint the templates
 	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
+
+# checkov, in an environment of its own: it pins half of the development packages otherwise.
+.cache/checkov/.ready: tools/checkov/requirements.txt .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/checkov
+	@$(UV) pip sync -q --python .cache/checkov --require-hashes $<
+	@touch $@
+
+.PHONY: checkov
+checkov: setup .cache/checkov/.ready ## Have checkov judge the transformed templates; each exception is explained
+	@python -m tools.checkov
 
 .PHONY: build
 build: setup ## Build the function and the layer
