@@ -12,6 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?=
 AGENT ?=
+STACK ?=
 EVENT ?= events/schedule.json
 VERSION ?=
 
@@ -47,7 +48,7 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	$$compile requirements-dev.in -o requirements-dev.txt; \
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
-	for alone in benchmarks/requirements-custodian requirements-docs requirements-release; do \
+	for alone in benchmarks/requirements-custodian tools/checkov/requirements requirements-docs requirements-release; do \
 	  $$compile $$alone.in -o $$alone.txt; \
 	done; \
 	rm .cache-constraints.txt
@@ -106,8 +107,9 @@ mutants: setup ## Change the code in small ways and list what the fast tests do 
 	@python -m tools.mutants $(MUTANTS)
 
 # What only one target needs has an environment of its own, so that `make setup` stays quick: Cloud Custodian, a peer that
-# the benchmarks run beside; the docs' tools; a release's tools.
+# the benchmarks run beside; checkov, which pins half of the development packages; the docs' tools; a release's tools.
 .cache/custodian/.ready: benchmarks/requirements-custodian.txt
+.cache/checkov/.ready: tools/checkov/requirements.txt
 .cache/docs/.ready: requirements-docs.txt
 .cache/release/.ready: requirements-release.txt
 .cache/%/.ready: .venv/.ready
@@ -143,6 +145,10 @@ format: setup ## Format, and mend what ruff can
 validate: setup ## Lint the templates
 	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
 
+.PHONY: checkov
+checkov: setup .cache/checkov/.ready ## Have checkov judge the transformed templates; each exception is explained
+	@python -m tools.checkov
+
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
@@ -158,6 +164,10 @@ deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
 .PHONY: dry-run
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
 	@python -m tools.stacks dry-run "$(REGION)"
+
+.PHONY: verify
+verify: setup ## Does a deployed stack work? Asks AWS and changes nothing (REGION=us-east-1 STACK=another's name)
+	@PYTHONPATH=src python -m tools.verify "$(REGION)" $(if $(STACK),--stack "$(STACK)")
 
 .PHONY: destroy
 destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)
