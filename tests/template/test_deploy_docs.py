@@ -73,7 +73,11 @@ def test_a_command_works_for_whoever_only_ran_make_setup(page: str, command: str
         (operation,) = [n for n in service.operation_names if xform_name(n, "-") == rest[1]]
         shape = service.operation_model(operation).input_shape
         assert shape is not None
-        known = {f"--{xform_name(member, '-')}" for member in shape.members} | {"--region", "--query", "--output"}
+        known = {f"--{xform_name(member, '-')}" for member in shape.members} | {
+            "--region",
+            "--query",
+            "--output",
+        }
         required = {f"--{xform_name(member, '-')}" for member in shape.required_members}
         assert required <= options(rest) <= known
     else:
