@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
+    from handler.telemetry import Metric
 
 
 class Environment:
@@ -46,12 +47,16 @@ class Environment:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings  # the variables'; what the event adds is a run's own
-        self.send_metrics = metrics_to(settings.metrics_namespace, settings.service_name)
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
+
+    @cached_property
+    def send_metrics(self) -> Callable[[Sequence[Metric]], None]:
+        """Powertools' metrics."""
+        return metrics_to(self.settings.metrics_namespace, self.settings.service_name)
 
     @cached_property
     def session(self) -> requests.Session:
