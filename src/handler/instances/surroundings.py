@@ -46,7 +46,7 @@ class Surroundings:
     Attributes:
         neighbours: running machines of the workloads in question, and parents.
         listed: ids that stand in a list of this run.
-        listed_lately: ids that stood in one a few minutes ago, and may be marked still.
+        listed_lately: ids that stood in one lately, and may be marked still.
         fleets: fleet id → whether it replaces its members; missing: EC2 does not show it.
         members: instance id → what its Auto Scaling group shows; missing: it is not shown.
     """
@@ -56,6 +56,10 @@ class Surroundings:
     listed_lately: Collection[str] = ()
     fleets: Mapping[str, bool | AwsError] = field(default_factory=dict)
     members: Mapping[str, Member | AwsError] = field(default_factory=dict)
+
+    def marked(self, instance: Instance) -> bool:
+        """Whether it is marked, or may be: such a machine vouches for no other."""
+        return instance.instance_id in self.listed or instance.instance_id in self.listed_lately
 
 
 def hold_back(decision: ToTerminate, around: Surroundings, policy: Policy) -> Decision:
@@ -102,7 +106,7 @@ def _promoted(decision: ToTerminate, around: Surroundings) -> str | _Unknown | N
     instance = decision.instance
     parent, workload = instance.tags[PARENT_TAG], logical_id(instance)
     for one in around.neighbours:
-        if one.state is not State.RUNNING or one.instance_id in around.listed:
+        if one.state is not State.RUNNING or around.marked(one):
             continue
         carries = workload is not None and logical_id(one) == workload
         if one.instance_id == parent or (carries and PARENT_TAG not in one.tags):
@@ -134,9 +138,8 @@ def _without_peer(
         return _Unknown(f"its peers could not be looked up: {around.neighbours}", around.neighbours)
     for one in around.neighbours:
         # Marked machines must not vouch for each other, nor a stranger for ours.
-        marked = one.instance_id in around.listed or one.instance_id in around.listed_lately
         carries = logical_id(one) == workload and not policy.lacking(one.tags)
-        if one.state is State.RUNNING and carries and not marked:
+        if one.state is State.RUNNING and carries and not around.marked(one):
             return None
     return f"no other running instance carries {LOGICAL_ID_TAG}={workload}"
 
