@@ -12,11 +12,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend.quirks import Quirks
 from tests.reliability import table
 from tests.reliability.fake_time import MovedTime
 from tests.reliability.table import SOAK, Record
-from tests.reliability.world import LEDGER_CALLS, PAUSE, Harness, World, harness
+from tests.reliability.world import (
+    DEPOT,
+    LEDGER_CALLS,
+    MAIL,
+    PAUSE,
+    PLAIN,
+    SHOP,
+    STRANGER,
+    Harness,
+    World,
+    harness,
+    replica,
+    switched,
+)
 from tests.support.artifact import artifact
 from tests.support.built import Artifact
 from tests.support.lambda_runtime import LambdaRuntime, Result, _descendants
@@ -26,9 +38,9 @@ __all__ = ["artifact"]
 
 pytestmark = pytest.mark.artifact
 
-GROUPS, KILLS = (4, 50) if SOAK else (1, 3)
+GROUPS, KILLS = (20, 100) if SOAK else (1, 2)
 """Groups, which several processes can share, and the kills in each."""
-OVERLAPS = 30 if SOAK else 4
+OVERLAPS = 300 if SOAK else 2
 TIMEOUT = 20
 PLACES = (
     "before it asked EC2 anything",
@@ -59,12 +71,22 @@ def calm(servers: Harness, artifact: Artifact) -> Iterator[LambdaRuntime]:
 
 def marked(world: World) -> tuple[list[str], list[str]]:
     """Instances that must end, and others that must not."""
-    ours = [world.launch(zone=f"us-east-1{zone}") for zone in "aabb"]
-    ours += [world.launch(spot="persistent"), world.launch()]
-    spared = [world.launch(protected=True, zone="us-east-1b"), world.launch(tags={})]
+    ours = [
+        world.launch(zone=f"us-east-1{zone}", tags=switched(agent))
+        for zone, agent in (("a", SHOP), ("a", MAIL), ("b", PLAIN), ("b", SHOP))
+    ]
+    parent = world.launch()
+    ours += [world.launch(spot="persistent"), world.launch(tags=replica(SHOP, parent))]
+    spared = [
+        world.launch(protected=True, zone="us-east-1b"),
+        world.launch(tags={**switched(MAIL), "DoNotTerminate": ""}),
+        world.launch(tags=switched(DEPOT)),
+        world.launch(tags=switched(STRANGER)),
+        world.launch(tags={}),
+    ]
     world.mark_zombies(*ours[:-1], *spared)
     world.mark_replicas(ours[-1])
-    return ours, spared
+    return ours, [*spared, parent]
 
 
 def started(function: LambdaRuntime) -> tuple[threading.Thread, list[Result]]:
@@ -96,6 +118,7 @@ def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: li
     returned = dict(result.payload)
     enabled, dry = returned.pop("auto_terminate_enabled"), returned.pop("dry_run")
     assert (enabled, dry) == (True, False)
+    returned.pop("untagged", None)
     assert returned.pop("listed") == sum(returned.values())
     assert {world.state(one) for one in ours} == {"terminated"}
     assert {world.state(one) for one in spared} == {"running"}
@@ -130,6 +153,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     length = length_of_a_run(servers, artifact)
     landed: Counter[str] = Counter()
     for _ in range(KILLS):
+        if table.time_is_over():
+            break
         world = servers.new()
         with runtime(world, artifact) as function:
             function.invoke({})  # what only loads code is over when the run begins
@@ -145,7 +170,7 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     for where, times in landed.items():
         what = f"SIGKILL {where}"
         table.add(record_property, "crash", what, times, "finished by one calm run, reported once")
-    assert sum(landed.values()) == KILLS
+    assert SOAK or sum(landed.values()) == KILLS
 
 
 @pytest.mark.parametrize(
@@ -187,11 +212,14 @@ def test_two_runs_at_once_in_two_processes_report_each_instance_once(
     servers: Harness, artifact: Artifact, calm: LambdaRuntime, record_property: Record
 ) -> None:
     chance = random.Random(5)
-    shared = 0
+    shared = tries = 0
     with runtime(servers.new(), artifact) as first, runtime(servers.world, artifact) as second:
         for _ in range(OVERLAPS):
+            if table.time_is_over():
+                break
+            tries += 1
             world = servers.new()
-            world.operator.set_quirks(Quirks(latency_seconds=0.01))
+            world.set_quirks(latency_seconds=0.01)
             first.invoke({})
             second.invoke({})
             ours, spared = marked(world)
@@ -204,19 +232,19 @@ def test_two_runs_at_once_in_two_processes_report_each_instance_once(
             assert also[0].ok
             counts = Counter(results[0].payload) + Counter(also[0].payload)
             assert counts["terminated"] == len(ours), "counted twice, or not at all"
-            shared += counts["listed"] > len(ours) + len(spared)
+            shared += counts["listed"] > max(run[0].payload["listed"] for run in (results, also))
             set_right(world, calm, ours, spared)
     what = "two runs at once in two processes"
     result = f"reported and counted once each; in {shared} of them both had instances in hand"
-    table.add(record_property, "crash", what, OVERLAPS, result)
-    assert shared, "the runs never overlapped"
+    table.add(record_property, "crash", what, tries, result)
+    assert shared or not tries, "the runs never overlapped"
 
 
 def come_to_rest(world: World) -> None:
     """Wait for what the dead run had sent: the next schedule is a minute away, not a millisecond."""
     seen: tuple[int, int] | None = None
     for _ in range(200):
-        now = len(world.aws.calls), len(world.gate.calls)
+        now = len(world.aws.calls), world.gate.calls
         if now == seen and not (
             world.gate.under_way or any(call.outcome == PENDING for call in world.aws.calls)
         ):
