@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import table
-from tests.reliability.world import Harness, World, harness
+from tests.reliability.servers import Harness, harness
+from tests.reliability.world import World
 
 
 @pytest.fixture(scope="module")

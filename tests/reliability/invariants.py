@@ -1,112 +1,21 @@
-"""What must hold after every run, and after a calm period; said once, for all tests here.
-
-Whose a machine is, and whether it may end, is worked out here anew from the contract (section 2,
-"Whose is it?"), by what is true in EC2 and what the backend's lists said.
-"""
+"""What must hold after every run, and after a calm period; said once, for all tests here."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
 
 from tests.integration import checks
-from tests.reliability.gate import Listed, Recorded
-from tests.reliability.world import DEPOT, LOGICAL, MANAGED, WINDOW, Run, World, merged
+from tests.reliability.agents import DEPOT, LOGICAL, MANAGED
+from tests.reliability.book import WORKERS_TOO, Book, Lists, holds
+from tests.reliability.gate import Recorded
+from tests.reliability.world import WINDOW, Run, merged
 from tools.ec2_emulator.instance import Instance
 
-Kind = Literal[
-    "plain", "one-time", "persistent", "group", "fleet", "protected", "denied", "managed"
-]
-GUARDED = frozenset({"fleet", "protected", "denied", "managed"})
 EC2_ID = re.compile(r"i-[0-9a-f]{17}")
 WAITS = {"RequestLimitExceeded", "OutOfTime", "OutOfCalls"}
-SHRINK = {"ASG_MEMBERS": "terminate_and_shrink"}
-WORKERS_TOO = {"UNTAGGED_REPLICAS": "terminate"}
-CALM = {
-    "MAX_FLEET_PERCENT": "100",
-    "MAX_TERMINATIONS_PER_RUN": "500",
-    "REQUIRE_RUNNING_PEER": "false",
-    "DRY_RUN": "false",
-    "AUTO_TERMINATE_ENABLED": "true",
-}
-"""The rules that hold instances back are lifted; what protects for good stays as it was."""
-Lists = Mapping[str, Listed]
-
-
-@dataclass
-class Book:
-    """What a test has done to the world, and so what is right.
-
-    Attributes:
-        kinds: our account's instances, and what they are.
-        zombies, replicas: ids with such a row, and whose row it is.
-        foreign: ids of another account, with a row of another client's.
-        elsewhere: ids that the backend places in another region.
-        promoted: live primaries that are marked as replicas, and the old servers, now zombies.
-        ended_by_others: ids that an operator, EC2 or the Spot service has ended.
-        late: whether a report has been slower than its run, and so may be acknowledged unheard.
-        vague: whether the backend has left zones out, so that nobody could know of `elsewhere`.
-    """
-
-    world: World
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    zombies: dict[str, str] = field(default_factory=dict)
-    replicas: dict[str, str] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
-    elsewhere: set[str] = field(default_factory=set)
-    promoted: dict[str, str] = field(default_factory=dict)
-    ended_by_others: set[str] = field(default_factory=set)
-    late: bool = False
-    vague: bool = False
-
-    @property
-    def marked(self) -> set[str]:
-        return {*self.zombies, *self.replicas}
-
-    def tags(self, one: str) -> Mapping[str, str]:
-        """The tags that it has, or had when EC2 last knew it."""
-        instance = self.world.truth(one)
-        return instance.tags if instance else {}
-
-    def owner(self, one: str, lists: Lists) -> str | None:
-        """Whose it is, alive, by these lists."""
-        entries = [(agent, lists[agent][one]) for agent in LOGICAL if one in lists.get(agent, {})]
-        borne = self.tags(one).get("LogicalAgentId") or None
-        as_replica = [agent for agent, entry in entries if any(replica for replica, _ in entry)]
-        for agent in as_replica:
-            own = LOGICAL[agent]
-            if borne in {None, own} or (borne not in LOGICAL.values() and own is None):
-                return agent
-        if as_replica:
-            return None
-        for agent, _ in entries:
-            own = LOGICAL[agent]
-            if own == borne if borne not in {None, "default"} else own is None:
-                return agent
-        return None
-
-    def may_end(self, one: str, lists: Lists, variables: Mapping[str, str]) -> str | None:
-        """Why the function must not terminate it, by these lists and settings; None: it may."""
-        owner, tags, kind = self.owner(one, lists), self.tags(one), self.kinds[one]
-        if owner is None:
-            return "it is nobody's of ours"
-        as_replica = any(replica for replica, _ in lists[owner][one])
-        workers = _is(variables, WORKERS_TOO) and {"ReplicaId", "ParentInstance"} <= tags.keys()
-        if not (MANAGED.items() <= tags.items() or (as_replica and workers)):
-            return "it lacks the tags"
-        if kind in GUARDED or (kind == "group" and not _is(variables, SHRINK)):
-            return f"it is {kind}"
-        if one in self.elsewhere and not any(zone is None for _, zone in lists[owner][one]):
-            return "it is placed in another region"
-        return None
-
-
-def _is(variables: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return wanted.items() <= variables.items()
 
 
 def check_run(book: Book, run: Run, *, also: Run | None = None) -> None:
@@ -120,7 +29,7 @@ def check_run(book: Book, run: Run, *, also: Run | None = None) -> None:
     variables, world = run.variables, book.world
     by_us = run.ended - book.ended_by_others
     switches = ({"DRY_RUN": "true"}, {"AUTO_TERMINATE_ENABLED": "false"})
-    if any(_is(variables, off) for off in switches):
+    if any(holds(variables, off) for off in switches):
         assert not by_us, "something ended in a run that must end nothing"
         assert not run.recorded, "something was reported in a run that must report nothing"
     for one in by_us:
@@ -192,7 +101,7 @@ def _check_report(book: Book, run: Run, report: Recorded, lists: Lists) -> None:
             assert MANAGED.items() <= book.tags(one).items(), f"{one} is reported, and not ours"
         return
     assert gone, f"success was reported of {one}, which is {state}"
-    if _is(run.variables, {"CONFIRM_TERMINATION": "true"}):
+    if holds(run.variables, {"CONFIRM_TERMINATION": "true"}):
         assert state in {None, "terminated"}, "success before EC2 showed its end"
     if one in book.foreign:
         policy = run.variables.get("MISSING_INSTANCE_POLICY", "report_terminated")
@@ -210,11 +119,11 @@ def _check_limits(book: Book, run: Run, by_us: frozenset[str], *, runs: int) -> 
         one for one, state in run.before.items() if state not in {"shutting-down", "terminated"}
     ]
     fleet = [one for one in live if MANAGED.items() <= book.tags(one).items()]
-    if _is(variables, WORKERS_TOO):
+    if holds(variables, WORKERS_TOO):
         fleet += [one for one in live if {"ReplicaId", "ParentInstance"} <= book.tags(one).keys()]
     percent = int(variables.get("MAX_FLEET_PERCENT", "100"))
     assert len(by_us) * 100 <= runs * percent * len(fleet), "over the fuse"
-    if _is(variables, {"REQUIRE_RUNNING_PEER": "true"}):
+    if holds(variables, {"REQUIRE_RUNNING_PEER": "true"}):
         now = [one for one, each in book.world.instances.items() if each.live]
         for workload in {book.tags(one).get("LogicalAgentId") for one in by_us & {*book.zombies}}:
             peers = [one for one in now if book.tags(one).get("LogicalAgentId") == workload]
@@ -283,7 +192,7 @@ def check_calm(book: Book, variables: Mapping[str, str]) -> None:
             listed.setdefault(one, []).append((False, "us-east-1a"))
         for one in [one for one, whose in book.replicas.items() if whose == agent]:
             listed.setdefault(one, []).append((True, "us-east-1a"))
-    forgets = _is(variables, {"MISSING_INSTANCE_POLICY": "ignore"})
+    forgets = holds(variables, {"MISSING_INSTANCE_POLICY": "ignore"})
     for one in book.marked - book.elsewhere:
         instance = known.get(one)
         live = instance is not None and instance.live

@@ -15,7 +15,8 @@ from tests.reported import reports
 SOAK = os.environ.get("SOAK") == "1"
 """Whether this is a full run."""
 SECONDS = float(os.environ.get("SOAK_SECONDS", "inf"))
-"""How long a full run begins new tries; what it did not come to is not in the document."""
+"""For how long each of the three kinds of tests begins new tries in a full run; what it did not come
+to is not in the document."""
 PROPERTY = "reliability"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 PARTS = {
@@ -24,12 +25,12 @@ PARTS = {
     "backend": "Faults of the backend",
     "crash": "Crashes of the built artifact",
 }
-_BEGAN = time.monotonic()
+_BEGAN: dict[str, float] = {}
 
 
-def time_is_over() -> bool:
-    """Whether no further try is to begin."""
-    return time.monotonic() - _BEGAN > SECONDS
+def time_is_over(test: str, share: float) -> bool:
+    """Whether this test is to begin no further try; it has that share of `SECONDS`."""
+    return time.monotonic() - _BEGAN.setdefault(test, time.monotonic()) > SECONDS * share
 
 
 @dataclass(frozen=True, order=True)

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import pytest
 
 from tests.reliability import table, trouble
-from tests.reliability.gate import BackendFault
-from tests.reliability.invariants import (
-    CALM,
-    SHRINK,
-    WORKERS_TOO,
-    Book,
-    Kind,
-    check_calm,
-    check_run,
-)
-from tests.reliability.table import SOAK, Record
-from tests.reliability.trouble import MANY, Trouble
-from tests.reliability.world import (
+from tests.reliability.agents import (
     DEPOT,
     MAIL,
     PLAIN,
     SHOP,
     STRANGER,
     THEIRS,
-    Harness,
-    Run,
-    World,
     replica,
     switched,
     workers_replica,
 )
+from tests.reliability.book import CALM, SHRINK, WORKERS_TOO, Book, Kind
+from tests.reliability.gate import BackendFault
+from tests.reliability.invariants import check_calm, check_run
+from tests.reliability.servers import Harness
+from tests.reliability.table import SOAK, Record
+from tests.reliability.trouble import MANY, Trouble
+from tests.reliability.world import Run, World
 
 LENGTHS: tuple[int | None, ...] = (1, 3, 4, None) if SOAK else (None,)
 """How many calls in a row meet the fault; None: all of them, until the calm."""
-NAMES = [*trouble.ALL] if SOAK else [*trouble.ALL][::6]
+NAMES = [*trouble.ALL] if SOAK else [*trouble.ALL][::12]
 VARIABLES = {**SHRINK, **WORKERS_TOO, "MISSING_INSTANCE_POLICY": "verify"}
 OTHERS: tuple[dict[str, str], ...] = (
     {},
@@ -71,34 +62,15 @@ KINDS: tuple[tuple[Kind, str, str], ...] = (
 def fleet(world: World) -> Book:
     """One of each kind, of every agent, and one of another account, which is listed as well."""
     book = Book(world)
-
-    def launch(kind: Kind, agent: str, role: str = "zombie", **given: Any) -> str:
-        one = world.launch(**{"tags": switched(agent), **given})
-        book.kinds[one] = kind
-        if role == "zombie":
-            world.mark_zombies(one, agent=agent)
-            book.zombies[one] = agent
-        elif role == "replica":
-            world.mark_replicas(one, agent=agent)
-            book.replicas[one] = agent
-        return one
-
     for kind, agent, zone in KINDS:
-        more: dict[str, dict[str, Any]] = {
-            "one-time": {"spot": "one-time"},
-            "persistent": {"spot": "persistent"},
-            "group": {"asg": "workers"},
-            "fleet": {"fleet": world.aws.fleet.create_fleet()},
-            "managed": {"operator": "eks.amazonaws.com"},
-            "protected": {"protected": True},
-        }
-        launch(kind, agent, zone=f"us-east-1{zone}", **more.get(kind, {}))
-    launch("plain", SHOP, tags={})
-    parent = launch("plain", SHOP, "unmarked")
-    launch("plain", SHOP, "replica", tags=replica(SHOP, parent))
-    launch("plain", MAIL, "replica", tags=workers_replica(parent))
-    launch("plain", SHOP, "replica", tags=replica(SHOP, "i-00000000000000000"))
-    gone = launch("plain", MAIL)
+        one = book.launch(kind, switched(agent), f"us-east-1{zone}")
+        book.mark(one, agent, "zombie")
+    book.mark(book.launch("plain", {}), SHOP, "zombie")
+    parent = book.launch("plain", switched(SHOP))
+    book.mark(book.launch("plain", replica(SHOP, parent)), SHOP, "replica")
+    book.mark(book.launch("plain", workers_replica(parent)), MAIL, "replica")
+    book.mark(book.launch("plain", replica(SHOP, "i-00000000000000000")), SHOP, "replica")
+    gone = book.mark(book.launch("plain", switched(MAIL)), MAIL, "zombie")
     world.aws.fleet.interrupt(gone)
     book.ended_by_others.add(gone)
     world.clock.advance(4_000)  # EC2 has forgotten it
@@ -120,7 +92,7 @@ def test_after_any_fault_of_any_length_a_calm_period_leaves_nothing_undone(
     outcomes: set[str] = set()
     failed = tries = 0
     for times, other in itertools.product(LENGTHS, OTHERS):
-        if table.time_is_over():
+        if table.time_is_over(name, 1 / len(NAMES)):
             break
         world = servers.new()
         book = fleet(world)

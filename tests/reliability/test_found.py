@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reliability.world import (
-    LAMBDA_SECONDS,
-    LOGICAL,
-    SHOP,
-    THEIRS,
-    World,
-    replica,
-    switched,
-)
+from tests.reliability.agents import LOGICAL, SHOP, THEIRS, replica, switched
+from tests.reliability.world import LAMBDA_SECONDS, World
 from tools.ec2_emulator.faults import Fault
 
 PEERS = {"REQUIRE_RUNNING_PEER": "true"}

@@ -1,7 +1,6 @@
 """Any fleet, any list, any faults, in any order; then a calm period, and all is well.
 
-A history is drawn from a seed, evenly, before it is played: each step names its machines by number,
-so that a part of it can be played as well. One that fails is cut down to the steps that it needs.
+A history that fails is cut down to the steps that it needs.
 """
 
 from __future__ import annotations
@@ -11,137 +10,32 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from tests.reliability import table, trouble
-from tests.reliability.invariants import (
-    CALM,
-    SHRINK,
-    WORKERS_TOO,
-    Book,
-    Kind,
-    check_calm,
-    check_run,
-)
-from tests.reliability.table import SOAK, Record
-from tests.reliability.world import (
-    LAMBDA_SECONDS,
+from tests.reliability.agents import (
     LOGICAL,
     MANAGED,
     PLAIN,
     SHOP,
-    STRANGER,
     THEIRS,
-    Harness,
-    Run,
     replica,
     switched,
     workers_replica,
 )
+from tests.reliability.book import CALM, SHRINK, Book, Kind
+from tests.reliability.drawn import FITTING, ZONES, One, Step, history
+from tests.reliability.invariants import check_calm, check_run
+from tests.reliability.servers import Harness
+from tests.reliability.table import SOAK, Record
+from tests.reliability.world import LAMBDA_SECONDS, Run
 from tools.ec2_emulator import faults
 
-GROUPS, HISTORIES = (20, 150) if SOAK else (1, 14)
+GROUPS, HISTORIES = (20, 150) if SOAK else (1, 8)
 """Groups, which several processes can share, and the histories in each."""
-STEPS = 20 if SOAK else 10
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-
-ZONES = ["us-east-1a", "us-east-1b"]
-GUARDED_OR_SPOT: list[Kind] = [
-    *("one-time", "persistent", "persistent", "group", "fleet", "protected", "denied", "managed"),
-]
-ROLES = [*["switched"] * 5, "replica", "replica", "worker's", "both", "first", "untagged"]
-FITTING: dict[str, Kind] = {
-    "DescribeSpotInstanceRequests": "persistent",
-    "CancelSpotInstanceRequests": "persistent",
-    "DescribeFleets": "fleet",
-    "TerminateInstanceInAutoScalingGroup": "group",
-    "DescribeAutoScalingInstances": "group",
-    "DescribeInstanceAttribute": "group",
-}
-"""Without such a machine the call is not made at all."""
-POLICIES: dict[str, list[str]] = {
-    "CONFIRM_TERMINATION": ["true", "false"],
-    "MISSING_INSTANCE_POLICY": ["report_terminated", "verify", "ignore"],
-    "MAX_FLEET_PERCENT": ["100", "30", "60"],
-    "MAX_TERMINATIONS_PER_RUN": ["500", "2"],
-    "REQUIRE_RUNNING_PEER": ["true", "false"],
-    "ASG_MEMBERS": ["refuse", SHRINK["ASG_MEMBERS"]],
-    "UNTAGGED_REPLICAS": ["refuse", WORKERS_TOO["UNTAGGED_REPLICAS"]],
-    "DRY_RUN": ["true", "false", "false", "false"],
-    "AUTO_TERMINATE_ENABLED": ["true", "true", "true", "false"],
-    "BACKEND_CONCURRENCY": ["8", "1"],
-}
-OVERLAPPED_AT = ["DescribeInstances", "TerminateInstances", "PutItem", "TransactWriteItems"]
-ENDS = ["terminate", "interrupt", "shut_down_inside"]
-One: TypeAlias = tuple[Kind, str, str, str]
-Step: TypeAlias = tuple[str, tuple[Any, ...]]
-
-
-def machine(chance: Random) -> One:
-    """What it is, where, in which role, and whose."""
-    agents = [*[*LOGICAL] * 3, SHOP, SHOP, STRANGER]
-    kind = "plain" if chance.random() < 0.6 else chance.choice(GUARDED_OR_SPOT)
-    return kind, chance.choice(ZONES), chance.choice(ROLES), chance.choice(agents)
-
-
-def machines(chance: Random, most: int) -> tuple[One, ...]:
-    return tuple(machine(chance) for _ in range(chance.randint(1, most)))
-
-
-def number(chance: Random) -> int:
-    return chance.randrange(100)
-
-
-def fault(chance: Random) -> tuple[str, int | None]:
-    operation = chance.choice(sorted({one.operation for one in trouble.ALL.values()}))
-    names = [name for name, one in trouble.ALL.items() if one.operation == operation]
-    return chance.choice(names), chance.choice([1, 2, 4, 7, None])
-
-
-def policy(chance: Random) -> tuple[str, str]:
-    name = chance.choice(sorted(POLICIES))
-    return name, chance.choice(POLICIES[name])
-
-
-STEPS_BY_NAME: dict[str, tuple[int, Any]] = {
-    "launch": (4, lambda c: (machines(c, 5),)),
-    "fail": (3, fault),
-    "fail_with_work": (9, lambda c: (*fault(c), machines(c, 4))),
-    "all_works": (2, lambda _: ()),
-    "promote": (2, lambda c: (c.choice([*LOGICAL]), machine(c)[0])),
-    "late_replica": (1, lambda _: ()),
-    "mark_another_accounts": (1, lambda c: (c.randrange(5),)),
-    "place_elsewhere": (1, lambda c: (machine(c),)),
-    "vague": (1, lambda c: (c.random() < 0.5,)),
-    "database": (1, lambda c: (c.random() < 0.5,)),
-    "switch": (1, lambda c: (c.choice([*LOGICAL]), c.random() < 0.6)),
-    "change_policy": (2, policy),
-    "protect": (1, lambda c: (number(c),)),
-    "stop": (1, lambda c: (number(c),)),
-    "end": (2, lambda c: (number(c), c.choice(ENDS))),
-    "wait": (2, lambda c: (c.choice([1, 20, 301, 1_000, 4_000]),)),
-    "cold_start": (1, lambda _: ()),
-    "run_briefly": (2, lambda c: (c.choice([12.0, 4.0, 1.0]),)),
-    "run_for_one": (1, lambda c: (c.choice([*LOGICAL]),)),
-    "run_twice": (3, lambda c: (c.choice(OVERLAPPED_AT), c.choice([1, 1, 2]), machines(c, 5))),
-}
-"""Of each step its weight, and how its arguments are drawn."""
-
-
-def history(chance: Random) -> list[Step]:
-    """The world's beginning, and what happens then."""
-    names = [name for name, (weight, _) in STEPS_BY_NAME.items() for _ in range(weight)]
-    seconds = chance.choice([0, 0, 0, 20]), chance.choice([0, 40, 90]), chance.choice([0, 30])
-    began = seconds, [chance.random() < share for share in (0.5, 0.3, 0.3)]
-    some = [policy(chance) for _ in range(chance.randint(0, 3))]
-    steps: list[Step] = [("begin", began), *(("change_policy", each) for each in some)]
-    steps.append(("launch", (machines(chance, 8),)))
-    for _ in range(STEPS):
-        name = chance.choice(names)
-        steps.append((name, STEPS_BY_NAME[name][1](chance)))
-    return steps
 
 
 class Player:
@@ -154,7 +48,7 @@ class Player:
         self.variables: dict[str, str] = {}
         self.down = False
         self.book.vague = True  # until `begin` says
-        self.primaries = {agent: self.launch_one("plain", switched(agent)) for agent in LOGICAL}
+        self.primaries = {agent: self.book.launch("plain", switched(agent)) for agent in LOGICAL}
 
     def play(self, steps: Sequence[Step]) -> None:
         for name, arguments in steps:
@@ -173,48 +67,27 @@ class Player:
         if guarded:  # the role's own condition; instances lose their tags after their end
             aws.policy.required_tags = dict(MANAGED)
 
-    def launch_one(self, kind: Kind, tags: dict[str, str], zone: str = ZONES[0]) -> str:
-        more: dict[str, Any] = {"tags": tags, "zone": zone}
-        if kind in {"one-time", "persistent"}:
-            more["spot"] = kind
-        elif kind == "group":
-            more["asg"] = "workers"
-        elif kind == "fleet":
-            more["fleet"] = self.world.aws.fleet.create_fleet()
-        elif kind == "managed":
-            more["operator"] = "eks.amazonaws.com"
-        one = self.world.launch(**more, protected=kind == "protected")
-        self.book.kinds[one] = kind
-        if kind == "denied":
-            self.world.aws.policy.denied_ids.add(one)
-        return one
-
     def launch(self, some: Sequence[One]) -> None:
         for one in some:
             self.launch_marked(one)
 
     def launch_marked(self, one: One, row_zone: str | None = None) -> str:
         kind, zone, role, agent = one
-        parent = self.primaries[agent if agent in LOGICAL else PLAIN]
+        ours = agent if agent in LOGICAL else PLAIN
         tags = {
-            "replica": replica(agent if agent in LOGICAL else PLAIN, parent),
-            "worker's": workers_replica(parent),
+            "replica": replica(ours, self.primaries[ours]),
+            "worker's": workers_replica(self.primaries[ours]),
             "first": {},
             "untagged": {"ManagedBy": "Somebody"},
         }.get(role, switched(agent))
-        launched = self.launch_one(kind, tags, zone)
-        if role in {"replica", "worker's", "both"}:
-            self.world.mark_replicas(launched, agent=agent, age=100, zone=row_zone)
-            self.book.replicas[launched] = agent
-        if role not in {"replica", "worker's"}:
-            self.world.mark_zombies(launched, agent=agent, zone=row_zone)
-            self.book.zombies[launched] = agent
-        return launched
+        roles = {"replica": ["replica"], "worker's": ["replica"], "both": ["replica", "zombie"]}
+        launched = self.book.launch(kind, tags, zone)
+        return self.book.mark(launched, agent, *roles.get(role, ["zombie"]), zone=row_zone)
 
     def promote(self, agent: str, kind: Kind) -> None:
         """The old server becomes a zombie, the replica the live primary, and is marked all the same."""
-        old = self.launch_one(kind, switched(agent))
-        new = self.launch_one("plain", replica(agent, old))
+        old = self.book.launch(kind, switched(agent))
+        new = self.book.launch("plain", replica(agent, old))
         self.world.promote(agent, new, old)
         self.book.zombies[old] = agent
         self.book.replicas[new] = agent
@@ -222,7 +95,7 @@ class Player:
 
     def late_replica(self) -> None:
         """EC2 does not show it yet; a longer lag is beyond what the function can know."""
-        one = self.launch_one("plain", replica(SHOP, self.primaries[SHOP]))
+        one = self.book.launch("plain", replica(SHOP, self.primaries[SHOP]))
         self.world.aws.fleet.unsee(one, 2)
         self.world.mark_replicas(one)
         self.book.replicas[one] = SHOP
@@ -380,7 +253,7 @@ def test_whatever_happens_what_is_ours_ends_once_and_nothing_else_does(
 ) -> None:
     tried: Counter[str] = Counter()
     for index in range(HISTORIES):
-        if table.time_is_over():
+        if table.time_is_over(f"histories {group}", 1 / GROUPS):
             break
         seed = f"{SEED}/{group}/{index}"
         steps = history(Random(seed))
