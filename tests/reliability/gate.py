@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -94,6 +94,15 @@ class Gate:
                 replica = entry["reason"] == "replica_terminated"
                 listed.setdefault(str(entry["instance_id"]), []).append((replica, entry["az"]))
             self.lists.append((agent, listed))
+
+
+def merged(lists: Sequence[tuple[str, Listed]]) -> dict[str, Listed]:
+    """What each agent was told; two runs at once may be told different things."""
+    told: dict[str, dict[str, list[tuple[bool, str | None]]]] = {}
+    for agent, listed in lists:
+        for one, entries in listed.items():
+            told.setdefault(agent, {}).setdefault(one, []).extend(entries)
+    return dict(told)
 
 
 class Gated:

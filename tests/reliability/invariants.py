@@ -10,8 +10,8 @@ from itertools import pairwise
 from tests.integration import checks
 from tests.reliability.agents import DEPOT, LOGICAL, MANAGED
 from tests.reliability.book import WORKERS_TOO, Book, Lists, holds
-from tests.reliability.gate import Recorded
-from tests.reliability.world import WINDOW, Run, merged
+from tests.reliability.gate import Recorded, merged
+from tests.reliability.world import WINDOW, Run
 from tools.ec2_emulator.instance import Instance
 
 EC2_ID = re.compile(r"i-[0-9a-f]{17}")

@@ -95,7 +95,9 @@ def place(world: World) -> str:
     return PLACES[1] if world.aws.calls.count("DescribeInstances") else PLACES[0]
 
 
-def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: list[str]) -> None:
+def set_right(
+    world: World, function: LambdaRuntime, ours: list[str], spared: list[str], *, killed: bool
+) -> None:
     """One calm run, and the invariants."""
     come_to_rest(world)
     world.expire_claims()
@@ -110,7 +112,10 @@ def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: li
     assert {world.state(one) for one in ours} == {"terminated"}
     assert {world.state(one) for one in spared} == {"running"}
     assert world.confirmed() == set(ours)
-    assert [world.successes(one) for one in ours] == [1] * len(ours)
+    *zombies, replica_again = [world.successes(one) for one in ours]
+    assert zombies == [1] * len(zombies)
+    # A replica that comes back (quirk 4) is told again where the dead run kept no record of it.
+    assert replica_again in ({1, 2} if killed else {1})
     assert [world.successes(one) for one in spared] == [0] * len(spared)
     (request,) = world.aws.fleet.requests.values()
     assert request.state == "cancelled"
@@ -143,6 +148,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
         if table.time_is_over(f"kills {group}", 0.7 / GROUPS):
             break
         world = servers.new()
+        # Of an event that the backend lost (quirk 8), a run that is dead cannot tell again.
+        world.set_quirks(event_lost_every=0)
         with runtime(world, artifact) as function:
             function.invoke({})  # what only loads code is over when the run begins
             world.aws.calls.clear()
@@ -153,10 +160,12 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
             call.join()
         where = place(world)
         landed[where if not results[0].ok else PLACES[4]] += 1
-        set_right(world, calm, ours, spared)
+        set_right(world, calm, ours, spared, killed=True)
     for where, times in landed.items():
         what = f"SIGKILL {where}"
-        table.add(record_property, "crash", what, times, "finished by one calm run, reported once")
+        table.add(
+            record_property, "crash", what, times, "finished by one calm run; zombies reported once"
+        )
     assert SOAK or sum(landed.values()) == KILLS
 
 
@@ -171,7 +180,7 @@ def test_two_runs_at_once_in_two_processes_report_each_instance_once(
                 break
             tries += 1
             world = servers.new()
-            world.set_quirks(latency_seconds=0.01)
+            world.set_quirks(latency_seconds=0.01, event_lost_every=0)
             first.invoke({})
             second.invoke({})
             ours, spared = marked(world)
@@ -185,7 +194,7 @@ def test_two_runs_at_once_in_two_processes_report_each_instance_once(
             counts = Counter(results[0].payload) + Counter(also[0].payload)
             assert counts["terminated"] == len(ours), "counted twice, or not at all"
             shared += counts["listed"] > max(run[0].payload["listed"] for run in (results, also))
-            set_right(world, calm, ours, spared)
+            set_right(world, calm, ours, spared, killed=False)
     what = "two runs at once in two processes"
     result = f"reported and counted once each; in {shared} of them both had instances in hand"
     table.add(record_property, "crash", what, tries, result)

@@ -8,7 +8,7 @@ connections are kept from one run to the next.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from handler.termination import lambda_handler
 from local.invoke import Invocation, invoke
 from tests.reliability.agents import LOGICAL, SHOP, switched
 from tests.reliability.fake_time import FakeTime
-from tests.reliability.gate import Gate, Listed, Recorded
+from tests.reliability.gate import Gate, Listed, Recorded, merged
 from tools.ec2_emulator import Emulator
 from tools.ec2_emulator.calls import OK, Call
 from tools.ec2_emulator.instance import Instance
@@ -295,15 +295,6 @@ class World:
         for _ in range(runs):
             self.clock.advance(PAUSE)
             yield self.run(settings)
-
-
-def merged(lists: Sequence[tuple[str, Listed]]) -> dict[str, Listed]:
-    """What each agent was told; two runs at once may be told different things."""
-    told: dict[str, dict[str, list[tuple[bool, str | None]]]] = {}
-    for agent, listed in lists:
-        for one, entries in listed.items():
-            told.setdefault(agent, {}).setdefault(one, []).extend(entries)
-    return dict(told)
 
 
 def _is_broken(call: Call) -> bool:
