@@ -81,9 +81,7 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """What is not zero in its answer."""
-        switches = {"auto_terminate_enabled", "dry_run"}
-        returned = self.wrote.returned
-        return {key: int(value) for key, value in returned.items() if value and key not in switches}
+        return {key: n for key, n in self.wrote.returned.items() if n and type(n) is int}
 
     @property
     def met_a_fault(self) -> bool:
@@ -91,7 +89,6 @@ class Run:
         return bool(self.backend_faults) or any(call.outcome in SPOILED for call in self.calls)
 
     def asked(self, operation: str) -> list[Call]:
-        """Its calls of one operation."""
         return [call for call in self.calls if call.operation == operation]
 
     def outcomes(self, *wanted: str) -> list[str]:
@@ -134,14 +131,12 @@ class World:
 
     def state(self, instance_id: str) -> str | None:
         """What is true of an instance; None where EC2 does not know it (any more)."""
-        with self.aws.fleet.lock:
-            self.aws.fleet.settle()
-            instance = self.aws.fleet.get(instance_id)
-            return instance.state if instance else None
+        instance = self.instances.get(instance_id)
+        return instance.state if instance else None
 
     @property
-    def instances(self) -> dict[str, Instance]:
-        return dict(self.aws.fleet.instances)
+    def instances(self) -> Mapping[str, Instance]:
+        return self.aws.fleet.instances
 
     def environment(self, **more: str) -> dict[str, str]:
         named = (f"{agent}={logical}" if logical else agent for agent, logical in LOGICAL.items())
@@ -276,7 +271,7 @@ class World:
         return self.run(settings, AWS_SESSION_TOKEN=another)
 
     def expire_claims(self) -> None:
-        """Let the time pass after which a report that a dead run had begun is anybody's again."""
+        """Let a report that a dead run had begun be anybody's again."""
         for item in self.aws.tables[TABLE].items.values():
             if item.get("status", {}).get("S") == "INPROGRESS":
                 item["in_progress_expiration"] = {"N": "1"}
