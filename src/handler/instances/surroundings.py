@@ -46,7 +46,7 @@ class Surroundings:
     Attributes:
         neighbours: running machines of the workloads in question, and parents.
         listed: ids that stand in a list of this run.
-        listed_lately: ids that stood in one lately, and may be marked still.
+        listed_lately: ids that stood in one a few minutes ago, and may be marked still.
         fleets: fleet id → whether it replaces its members; missing: EC2 does not show it.
         members: instance id → what its Auto Scaling group shows; missing: it is not shown.
     """
@@ -58,7 +58,10 @@ class Surroundings:
     members: Mapping[str, Member | AwsError] = field(default_factory=dict)
 
     def marked(self, instance: Instance) -> bool:
-        """Whether it is marked, or may be: such a machine vouches for no other."""
+        """Whether it may be marked: then it vouches for no other machine.
+
+        The backend hides a marked one for five minutes after each report (quirk 5).
+        """
         return instance.instance_id in self.listed or instance.instance_id in self.listed_lately
 
 
@@ -97,7 +100,10 @@ def _may_be_promoted(decision: ToTerminate) -> bool:
 
 
 def _promoted(decision: ToTerminate, around: Surroundings) -> str | _Unknown | None:
-    """A promoted replica is listed as terminated while it is the live primary (quirk 10)."""
+    """A promoted replica is listed as terminated while it is the live primary (quirk 10).
+
+    What cannot be known: until its old primary is listed, that one looks like a primary.
+    """
     if not _may_be_promoted(decision):
         return None
     if isinstance(around.neighbours, AwsError):
@@ -137,7 +143,7 @@ def _without_peer(
     if isinstance(around.neighbours, AwsError):
         return _Unknown(f"its peers could not be looked up: {around.neighbours}", around.neighbours)
     for one in around.neighbours:
-        # Marked machines must not vouch for each other, nor a stranger for ours.
+        # A stranger must not vouch for ours.
         carries = logical_id(one) == workload and not policy.lacking(one.tags)
         if one.state is State.RUNNING and carries and not around.marked(one):
             return None
