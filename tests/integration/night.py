@@ -205,7 +205,7 @@ class Night:
     def _start(self, given: dict[str, Any]) -> Mapping[str, Any]:
         assert given["logGroupName"] == STACK.outputs["LogGroup"]["Value"]
         times = (int(given["startTime"]), int(given["endTime"]))
-        assert time.time() - 86_401 <= times[0] < times[1] <= time.time() + 1
+        assert time.time() - 86_460 <= times[0] < times[1] <= time.time() + 1
         shift = times[1] - self.clock()  # the shell asks the machine's clock
         began = datetime.fromtimestamp(times[0] - shift, UTC).strftime("%Y-%m-%d %H:%M:%S")
         lines = [one for one in self.lines if one["@timestamp"] >= began]
