@@ -12,6 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?=
 AGENT ?=
+STACK ?=
 EVENT ?= events/schedule.json
 
 .PHONY: help
@@ -47,6 +48,7 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
 	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
+	$$compile tools/checkov/requirements.in -o tools/checkov/requirements.txt; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -127,6 +129,16 @@ format: setup ## Format, and mend what ruff can
 validate: setup ## Lint the templates
 	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
 
+# checkov, in an environment of its own: it pins half of the development packages otherwise.
+.cache/checkov/.ready: tools/checkov/requirements.txt .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/checkov
+	@$(UV) pip sync -q --python .cache/checkov --require-hashes $<
+	@touch $@
+
+.PHONY: checkov
+checkov: setup .cache/checkov/.ready ## Have checkov judge the transformed templates; each exception is explained
+	@python -m tools.checkov
+
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
@@ -142,6 +154,10 @@ deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
 .PHONY: dry-run
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
 	@python -m tools.stacks dry-run "$(REGION)"
+
+.PHONY: verify
+verify: setup ## Does a deployed stack work? Asks AWS and changes nothing (REGION=us-east-1 STACK=another's name)
+	@PYTHONPATH=src python -m tools.verify "$(REGION)" $(if $(STACK),--stack "$(STACK)")
 
 .PHONY: destroy
 destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)

@@ -40,13 +40,22 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def outside_make() -> dict[str, str]:
+    """The environment without what `make test` itself hands down: a make below another talks of directories."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    }
+
+
 def run(checkout: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     paths = [str(checkout / "bin"), str(ROOT / ".venv" / "bin"), os.environ["PATH"]]
     return subprocess.run(
         # The set-up is taken as done, however old it is.
         ["make", "-o", "setup", f"PATH={os.pathsep.join(paths)}", *arguments],
         cwd=checkout,
-        env={**os.environ, **more},
+        env={**outside_make(), **more},
         capture_output=True,
         text=True,
         check=False,
@@ -183,6 +192,24 @@ def test_a_token_is_put_and_replaced_and_never_shown(
     assert "version 2" in shown.out
 
 
+def test_without_credentials_no_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr("sys.stdin", FakeTerminal())
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: None)
+    with pytest.raises(StackConfigError, match="no AWS credentials"):
+        put_token.put_token(config("/spot/token"), "")
+
+
+def test_what_aws_refuses_is_said_in_one_line_without_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", FakeTerminal())
+    monkeypatch.setattr("getpass.getpass", lambda _: "s3cret")
+    with mock_aws(), pytest.raises(StackConfigError, match="/aws/token was not put: ") as told:
+        put_token.put_token(config("/aws/token"), "")
+    assert "s3cret" not in str(told.value)
+
+
 class FakeTerminal:
     """Somebody is at the keyboard."""
 
@@ -194,5 +221,5 @@ class FakeTerminal:
 def test_what_is_no_token_changes_nothing(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     monkeypatch.setattr("sys.stdin", FakeTerminal())
     monkeypatch.setattr("getpass.getpass", lambda _: typed)
-    with pytest.raises(StackConfigError, match="nothing was changed"):
+    with mock_aws(), pytest.raises(StackConfigError, match="nothing was changed"):
         put_token.put_token(config("/spot/token"), "")

@@ -29,10 +29,12 @@ from handler.backend import api
 from handler.instances import report
 from local.stack import Stack, create_table, run_aws
 from tests.integration.night import AGENT, STACK, Night, make_schedule
+from tests.integration.owner import Owner
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
 from tests.integration.world import PARAMETER, TABLE, Account, World
 from tests.reliability.fake_time import FakeTime
+from tests.support.backend import Clock
 from tools.ec2_emulator import Emulator
 from tools.ec2_emulator.clock import ManualClock
 
@@ -62,6 +64,13 @@ def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     real = api._back_off
     monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
     monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
+
+
+@pytest.fixture
+def lists_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For runs of a few seconds, which give up soon what is never answered: a fifth of that is too
+    little for the list on a busy machine, where lists are not the point."""
+    monkeypatch.setattr("handler.deadline.LISTING_SHARE", 0.6)
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +158,12 @@ def lonely_world(aws: Emulator, ec2_clock: ManualClock) -> Iterator[World]:
     """The same with a backend of its own, for tests that see other clients' rows."""
     with run_tapped_backend() as backend:
         yield new_world(aws, ec2_clock, backend)
+
+
+@pytest.fixture
+def owner(aws: Emulator, ec2_clock: ManualClock, backend: OperatorClient, clock: Clock) -> Owner:
+    """An owner of three agents on the original backend, on both databases in turn."""
+    return Owner.of(Account(aws, ec2_clock, backend.base_url, ""), backend, clock)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ FAULTS = {
         untagged,
         *("InstancesUntaggedAlarm", IN_AN_HOUR, "InstancesUntaggedAlarm", "ManagedBy"),
         "marked_instances",
-        ("bear no tag that says whose they are", "aws ec2 create-tags"),
+        ("cannot be ended for lack of ManagedBy", "aws ec2 create-tags"),
         status="warning",
     ),
     "switched off in the function": Fault(

@@ -17,6 +17,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local import tags
 from tests.support import runbook
 from tests.support.aws_cli import CliError, Shell, read
 from tests.template.stack import Stack
@@ -24,16 +25,16 @@ from tests.template.test_dashboard import TELEMETRY, keys_used, written
 from tools.dashboard_preview.insights import query
 
 ROOT = runbook.ROOT
-PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("runbook", "migration")}
+PAGES = {
+    name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("runbook", "migration", "deploy")
+}
 ACCOUNT = [
     one
     for text in PAGES.values()
     for one in runbook.blocks(text)
     if re.search(r"\baws [a-z]|\bask \d|\$\(out ", one)
 ]
-ALL = "\n".join(
-    [*PAGES.values(), *((ROOT / one).read_text() for one in ("docs/deploy.md", "events/README.md"))]
-)
+ALL = "\n".join([*PAGES.values(), (ROOT / "events/README.md").read_text()])
 STACK = Stack.of("spot-cleanup", HousekeepingEnabled="true")
 PLATFORM = {"type", "record.status", "record.requestId", "record.metrics.durationMs", "level"}
 """Keys that Lambda itself and Powertools write."""
@@ -154,20 +155,35 @@ def test_stopping_everything_stops_both_functions_and_it_can_be_undone(tmp_path:
         assert clients["iam"].list_role_policies(RoleName=role["RoleName"])["PolicyNames"] == []
 
 
-def test_machines_without_the_tag_or_with_another_value_are_found(tmp_path: Path) -> None:
-    (block,) = [one for one in ACCOUNT if "describe-instances --filters" in one]
-    tags: list[dict[str, str]] = [{"ManagedBy": "SpotOptimizer"}, {"ManagedBy": "Else"}, {}]
-    machines = [
-        {"InstanceId": f"i-{n}", **({"Tags": _tags(one)} if one else {})}
-        for n, one in enumerate(tags)
+@pytest.mark.parametrize("guide", ["migration", "deploy"])
+def test_the_query_for_machines_to_tag_finds_each_kind_that_lacks_a_tag(
+    guide: str, tmp_path: Path
+) -> None:
+    """The original agent's machines, as EC2 shows them; one shows no `Tags` at all."""
+    bears = {
+        "first server": tags.first_server("first server"),
+        "worker's replica": tags.polled_replica("worker's replica", "i-1"),
+        "replica without a logical id": tags.manual_replica("...", None, "i-1"),
+        "managed by another": {"ManagedBy": "Else", "LogicalAgentId": "web-1", "Name": "else"},
+        "new server": tags.new_server("new server", "web-1"),
+        "replica": tags.manual_replica("replica", "web-1", "i-1"),
+    }
+    shown: list[dict[str, object]] = [
+        {"InstanceId": name, "Tags": [{"Key": key, "Value": value} for key, value in one.items()]}
+        for name, one in bears.items()
     ]
-    answer = {"Reservations": [{"Instances": [one]} for one in machines]}
+    answer = {"Reservations": [{"Instances": [*shown, {"InstanceId": "no tags"}]}]}
+    (block,) = [
+        one
+        for one in runbook.blocks(PAGES[guide])
+        if re.search(r"describe-instances .*--query '.*LogicalAgentId", one)
+    ]
     shell = Shell(tmp_path, {("ec2", "DescribeInstances"): lambda _: answer})
-    assert shell.run(block).split() == ["i-1", "i-2"]
-
-
-def _tags(given: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in given.items()]
+    found = [line.split("\t") for line in shell.run(block).splitlines()]
+    assert [one[0] for one in found] == [*list(bears)[:4], "no tags"]
+    assert [one[1] for one in found] == [
+        *("first server", "worker's replica", "...", "else", "None")
+    ]
 
 
 def test_a_make_target_that_is_named_is_there_and_takes_what_it_is_given() -> None:

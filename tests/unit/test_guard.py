@@ -217,6 +217,7 @@ AROUND: Sequence[Around] = [
     ("nobody runs", "refused", replica(), Surroundings(), policy()),
     ("its parent is stopped", "refused", replica(), Surroundings([peer(9, State.STOPPED)]), policy()),
     ("its parent is listed, too", "refused", replica(), Surroundings([peer()], {iid(9)}), policy()),
+    ("its parent was lately", "refused", replica(), Surroundings([peer()], (), {iid(9)}), policy()),
     ("another primary of its workload runs", "terminate", replica(**SHOP), Surroundings([peer(7, **SHOP)]), policy()),
     ("a replica is no primary", "refused", replica(**SHOP), Surroundings([peer(7, **SHOP, ParentInstance=iid(3))]), policy()),
     ("another workload's primary is none", "refused", replica(**SHOP), Surroundings([peer(7, LogicalAgentId="mail")]), policy()),

@@ -206,9 +206,15 @@ def remember_listed(
     zombie of its workload. A new execution environment begins without this memory.
     """
     memory.update((one.instance_id, now) for one in candidates)
-    for instance_id in [one for one, at in memory.items() if now - at > HIDDEN_FOR]:
+    lately = still_remembered(memory, now)
+    for instance_id in memory.keys() - lately:
         del memory[instance_id]
-    return memory.keys()
+    return lately
+
+
+def still_remembered(memory: Mapping[str, datetime], now: datetime) -> Collection[str]:
+    """What was listed so lately that it may be marked still."""
+    return {one for one, at in memory.items() if now - at <= HIDDEN_FOR}
 
 
 def _shown(observed: Observed, instance_id: str) -> Instance | AwsError | None:
