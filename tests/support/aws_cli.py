@@ -219,7 +219,7 @@ class Shell:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=60,
+                timeout=110,
             )
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
         return done.stdout

@@ -26,13 +26,3 @@ def section(heading: str) -> str:
 
 SETUP = blocks(section("What you need"))[0]
 """What the reader pastes once into a shell."""
-
-
-def about(check: str) -> list[str]:
-    """The words by which the section of a doctor's check knows its faults: what it writes in italics or as code."""
-    says = re.search(
-        r"\*\*The doctor (?:says|warns)\*\*(.*?)^- \*\*", section(check), re.DOTALL | re.MULTILINE
-    )
-    assert says, check
-    plain = " ".join(says[1].split())
-    return [one.strip("*` ") for one in re.findall(r"(?<!\*)\*(?!\*)[^*]+\*|`[^`]+`", plain)]
