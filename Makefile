@@ -14,6 +14,7 @@ REGION ?=
 AGENT ?=
 STACK ?=
 EVENT ?= events/schedule.json
+VERSION ?=
 
 .PHONY: help
 help: ## Show this help
@@ -47,8 +48,9 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	$$compile requirements-dev.in -o requirements-dev.txt; \
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
-	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
-	$$compile tools/checkov/requirements.in -o tools/checkov/requirements.txt; \
+	for alone in benchmarks/requirements-custodian tools/checkov/requirements requirements-docs requirements-release; do \
+	  $$compile $$alone.in -o $$alone.txt; \
+	done; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -85,6 +87,10 @@ doctor: setup ## Examine the function on that stack, or on one of its own: what 
 dashboard: setup ## Draw the template's dashboards from a local week: pages in build/, pictures in docs/
 	@PYTHONPATH=src python -m tools.dashboard_preview
 
+.PHONY: configuration
+configuration: setup ## Write docs/configuration.md: every parameter and variable, from the templates and the code
+	@PYTHONPATH=src python -m tools.configuration
+
 ## ---- check it ------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -100,15 +106,25 @@ soak: setup ## The long property, fault and crash tests; writes docs/reliability
 mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
 	@python -m tools.mutants $(MUTANTS)
 
-# Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
-.cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
-	@$(UV) venv -q --clear --python .venv/bin/python .cache/custodian
-	@$(UV) pip sync -q --python .cache/custodian --require-hashes $<
+# What only one target needs has an environment of its own, so that `make setup` stays quick: Cloud Custodian, a peer that
+# the benchmarks run beside; checkov, which pins half of the development packages; the docs' tools; a release's tools.
+.cache/custodian/.ready: benchmarks/requirements-custodian.txt
+.cache/checkov/.ready: tools/checkov/requirements.txt
+.cache/docs/.ready: requirements-docs.txt
+.cache/release/.ready: requirements-release.txt
+.cache/%/.ready: .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/$*
+	@$(UV) pip sync -q --python .cache/$* --require-hashes $(filter %.txt,$^)
 	@touch $@
 
 .PHONY: bench
 bench: setup .cache/custodian/.ready ## Measure beside the peers; writes docs/performance.md (BENCH="idle burst": only these)
 	@PYTHONPATH=src python -m benchmarks $(BENCH)
+
+.PHONY: docs
+docs: setup .cache/docs/.ready ## Build the docs as a site in build/site, every link checked
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/mkdocs build --strict
+	@python -m tools.site_check build/site
 
 .PHONY: lint
 lint: setup ## ruff: rules and format
@@ -128,12 +144,6 @@ format: setup ## Format, and mend what ruff can
 .PHONY: validate
 validate: setup ## Lint the templates
 	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
-
-# checkov, in an environment of its own: it pins half of the development packages otherwise.
-.cache/checkov/.ready: tools/checkov/requirements.txt .venv/.ready
-	@$(UV) venv -q --clear --python .venv/bin/python .cache/checkov
-	@$(UV) pip sync -q --python .cache/checkov --require-hashes $<
-	@touch $@
 
 .PHONY: checkov
 checkov: setup .cache/checkov/.ready ## Have checkov judge the transformed templates; each exception is explained
@@ -166,6 +176,10 @@ destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION
 .PHONY: stack-set-template
 stack-set-template: setup ## Build a template without transform and nested stack, for StackSets (BUCKET=...)
 	@python -m tools.stack_set "$(BUCKET)"
+
+.PHONY: release
+release: setup .cache/release/.ready ## Check, build into build/release, describe what is shipped, tag (VERSION=1.0.0)
+	@python -m tools.release "$(VERSION)"
 
 .PHONY: clean
 clean: ## Remove everything that was made here

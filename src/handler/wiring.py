@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
+    from handler.telemetry import Metric
 
 
 class Environment:
@@ -51,6 +52,11 @@ class Environment:
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
+
+    @cached_property
+    def send_metrics(self) -> Callable[[Sequence[Metric]], None]:
+        """Powertools' metrics."""
+        return metrics_to(self.settings.metrics_namespace, self.settings.service_name)
 
     @cached_property
     def session(self) -> requests.Session:
@@ -236,8 +242,7 @@ class TerminationDependencies:
     @cached_property
     def journal(self) -> Journal:
         """The log and the metrics."""
-        settings = self.environment.settings
-        return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
+        return Journal(self.environment.send_metrics, VERSION)
 
 
 def housekeeping_dependencies(
@@ -259,7 +264,7 @@ def housekeeping_dependencies(
         destroying=lambda: environment.counted("ec2", tries=1),
         calls=environment.calls,
         table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
-        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
+        journal=HousekeepingJournal(environment.send_metrics, VERSION),
     )
 
 
