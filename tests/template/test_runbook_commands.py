@@ -179,7 +179,7 @@ def test_the_query_for_machines_to_tag_finds_each_kind_that_lacks_a_tag(
         if re.search(r"describe-instances .*--query '.*LogicalAgentId", one)
     ]
     shell = Shell(tmp_path, {("ec2", "DescribeInstances"): lambda _: answer})
-    found = [line.split("\t") for line in shell.run(block).splitlines()]
+    found = [line.split("\t") for line in shell.run(block).splitlines() if line]
     assert [one[0] for one in found] == [*list(bears)[:4], "no tags"]
     assert [one[1] for one in found] == [
         *("first server", "worker's replica", "...", "else", "None")
