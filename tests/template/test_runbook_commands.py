@@ -105,7 +105,7 @@ def test_a_block_of_commands_works_as_it_is_written(block: str, tmp_path: Path) 
         ("aws ec2 create-tags --resources i-1 --tags Name=a,Value=b", "there is no Name"),
         (
             "aws lambda put-function-concurrency --function-name f --reserved-concurrent-executions",
-            "",
+            "needs a value",
         ),
     ],
 )
