@@ -74,10 +74,11 @@ class Environment:
         """The boto3 session."""
         import boto3
 
+        from handler.aws.reading import core
         from handler.aws.sending import refuse_what_is_late
 
         refuse_what_is_late()
-        return boto3.session.Session(region_name=self.settings.region)
+        return boto3.session.Session(region_name=self.settings.region, botocore_session=core())
 
     def client(
         self, service: str, *, read_timeout: float = 10, tries: int = LOOK_UP_TRIES, pool: int = 10

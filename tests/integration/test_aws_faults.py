@@ -386,3 +386,75 @@ def test_without_proof_an_unknown_id_is_neither_gone_nor_ignored(
     world.aws.faults.clear()
     assert world.counts(MISSING_INSTANCE_POLICY="verify") == {"listed": 1, "already_gone": 1}
     assert world.events(one) == [TERMINATED]
+
+
+# Answers of another shape: what they make botocore's parsers raise is no error of the SDK's.
+
+ODD_XML = "<R><reservationSet><item><instancesSet><item>{}</item></instancesSet></item></reservationSet></R>"
+ODD_INSTANCES = [
+    pytest.param("<instanceState><name>running</name></instanceState>", id="no id"),
+    pytest.param("<instanceId>{id}</instanceId><launchTime>soon</launchTime>", id="no date"),
+    pytest.param(
+        "<instanceId>{id}</instanceId><instanceState><code>x</code></instanceState>", id="no number"
+    ),
+    pytest.param(
+        "<instanceId>{id}</instanceId><instanceState><name>running</name></instanceState>"
+        "<tagSet><item><value>1</value></item></tagSet>",
+        id="a tag without its key",
+    ),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_INSTANCES)
+def test_an_instance_that_cannot_be_read_is_deferred_and_the_run_goes_on(
+    world: World, odd: str
+) -> None:
+    (one,) = world.zombies()
+    body = ODD_XML.format(odd.replace("{id}", one))
+    world.aws.faults.add("DescribeInstances", raw(200, body), times=None)
+
+    assert world.counts() == {"listed": 1, "deferred": 1}
+    assert world.wiretap.reports == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(raw(200, '{"Item": 5}'), id="an item that is a number"),
+        pytest.param(raw(200, '{"Item": {"seen": 5}}'), id="an attribute that is a number"),
+        pytest.param(raw(200, "null"), id="null"),
+        pytest.param(raw(200, "[]"), id="a list"),
+        pytest.param(
+            error("TransactionCanceledException", extra={"CancellationReasons": ["x", "y"]}),
+            id="reasons that are texts",
+        ),
+        pytest.param(
+            error("ConditionalCheckFailedException", extra={"Item": "x"}),
+            id="an item that is a text",
+        ),
+    ],
+)
+def test_a_table_that_answers_in_another_shape_stops_no_report(world: World, fault: Fault) -> None:
+    ids = world.zombies(2)
+    world.aws.faults.add("dynamodb:*", fault, times=None)
+    assert world.counts() == {"listed": 2, "terminated": 2}
+    assert all(world.reported_once(one) for one in ids)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param('{"Events": 5}', id="a number"),
+        pytest.param('{"Events": ["x"]}', id="texts"),
+        pytest.param('{"Events": [{"EventTime": "soon"}]}', id="no date"),
+    ],
+)
+def test_a_history_that_cannot_be_read_proves_nothing(world: World, body: str) -> None:
+    one, forgotten = world.zombies(2)
+    world.aws.fleet.forget(forgotten)
+    world.aws.faults.add("LookupEvents", raw(200, body), times=None)
+
+    done = world.run(MISSING_INSTANCE_POLICY="verify")
+
+    assert checks.counts(done.returned) == {"listed": 2, "terminated": 1, "deferred": 1}
+    assert world.reported_once(one)
