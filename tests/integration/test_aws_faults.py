@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from handler.backend.api import LONGEST_ERROR
 from tests.integration import checks
 from tests.integration.world import PAUSE, TABLE, TERMINATED, World, failure
 from tools.ec2_emulator.faults import (
@@ -218,7 +219,7 @@ def test_one_chunk_that_cannot_be_looked_up_is_deferred_and_the_others_are_done(
 # EC2: terminating.
 
 
-def test_a_denied_instance_is_reported_in_the_original_daemons_words(world: World) -> None:
+def test_a_denied_instance_is_reported_in_the_original_daemons_words_and_ec2s(world: World) -> None:
     ids = world.zombies(5)
     denied = ids[2]
     world.aws.policy.denied_ids.add(denied)
@@ -226,8 +227,11 @@ def test_a_denied_instance_is_reported_in_the_original_daemons_words(world: Worl
     done = world.run()
 
     assert checks.counts(done.returned) == {"listed": 5, "terminated": 4, "failed": 1}
-    words = f"UnauthorizedOperation: IAM permissions insufficient to terminate instance {denied}"
-    assert world.events(denied) == [failure(words)]
+    ((event, said),) = world.events(denied)
+    assert event == failure("")[0]
+    assert said is not None
+    assert said.startswith(denial(denied))
+    assert len(said) <= LONGEST_ERROR
     assert done.outcome(denied)["error_code"] == "UnauthorizedOperation"
     assert world.state(denied) == "running"
     world.aws.policy.denied_ids.clear()
@@ -241,8 +245,14 @@ def test_a_role_that_may_not_terminate_at_all_fails_each_in_those_words(world: W
     world.aws.policy.denied_actions.add("ec2:TerminateInstances")
     assert world.counts() == {"listed": 3, "failed": 3}
     for one in ids:
-        words = f"UnauthorizedOperation: IAM permissions insufficient to terminate instance {one}"
-        assert world.events(one) == [failure(words)]
+        ((_, said),) = world.events(one)
+        assert str(said).startswith(denial(one))
+
+
+def denial(instance_id: str) -> str:
+    """The daemon's words, and the beginning of EC2's."""
+    denied = f"IAM permissions insufficient to terminate instance {instance_id}"
+    return f"UnauthorizedOperation: {denied}: You are not authorized to perform this operation. "
 
 
 def test_another_error_is_reported_with_ec2s_code_and_message(world: World) -> None:

@@ -26,6 +26,16 @@ def entry(number: int = 1, **fields: Any) -> dict[str, Any]:
     return {"instance_id": iid(number), "reason": ZOMBIE, "az": "us-east-1a"} | fields
 
 
+def test_placeholders_crowd_out_no_invalid_entry() -> None:
+    many = [entry(instance_id=f"manual-{n:08x}") for n in range(INVALID_TOLD + 5)]
+    found = read(*many, entry(instance_id="i-odd"), "text")
+    assert (found.placeholders, found.invalid) == (INVALID_TOLD + 5, 2)
+    assert [(one.instance_id, one.reason) for one in found.told if not one.placeholder] == [
+        ("i-odd", ZOMBIE),
+        (None, None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("enabled", "on"), [(True, True), (False, False), (1, True), (0, False), (None, False)]
 )

@@ -333,16 +333,17 @@ def test_the_dry_run_changes_and_reports_nothing() -> None:
 
 def test_the_unproven_are_ignored_and_the_proven_reported() -> None:
     around = outside(listed=0)
-    entries = (marked(1), marked(2), marked(3, REPLICA))
+    entries = (marked(1), marked(2), marked(3, REPLICA), marked(4, REPLICA))
     around.lists(listing(*entries))
-    around.the_history.lived = {iid(1)}
+    around.the_history.lived = {iid(1), iid(3)}
     run(around, policy(missing_instance=MissingPolicy.VERIFY))
     assert around.journal.outcomes() == {
         iid(1): Outcome.ALREADY_GONE,
         iid(2): Outcome.IGNORED,
         iid(3): Outcome.ALREADY_GONE,
+        iid(4): Outcome.IGNORED,
     }
-    assert around.the_history.asked == [iid(1), iid(2)]
+    assert around.the_history.asked == [iid(1), iid(2), iid(3), iid(4)]
     assert sorted(around.backend.successes()) == [iid(1), iid(3)]
 
 

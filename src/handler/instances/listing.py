@@ -18,7 +18,7 @@ from handler.instances.model import Agent, AgentList, Invalid, Marked
 LEAST_FOR_ONE = 4.0
 """Seconds that one agent's list gets at least: enough for a slow answer, and too little to stop all others."""
 INVALID_TOLD = 20
-"""Invalid entries of one list that are told one by one; the others are counted."""
+"""Invalid entries of one list that are told one by one, and placeholders; the others are counted."""
 LONGEST_WAIT = 100 * 365 * 86400.0
 """Seconds; a longer wait is none."""
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -78,7 +78,7 @@ def fetch(
 def read_list(agent: Agent, envelope: Envelope, listed_at: datetime) -> AgentList:
     """Validate the entries one by one; fields that are not the contract's are ignored (quirk 6)."""
     marked: dict[tuple[str, bool], Marked] = {}
-    told: list[Invalid] = []
+    told: dict[bool, list[Invalid]] = {False: [], True: []}
     invalid = placeholders = 0
     for raw in envelope.instances:
         fault = _fault(raw)
@@ -90,13 +90,14 @@ def read_list(agent: Agent, envelope: Envelope, listed_at: datetime) -> AgentLis
         placeholder = fault is A_PLACEHOLDER
         placeholders += placeholder
         invalid += not placeholder
-        if len(told) < INVALID_TOLD:
-            told.append(Invalid(agent, _shown(raw), fault, placeholder))
+        if len(told[placeholder]) < INVALID_TOLD:
+            texts = (_text(raw, "instance_id"), _text(raw, "reason"))
+            told[placeholder].append(Invalid(agent, _shown(raw), fault, placeholder, *texts))
     return AgentList(
         agent,
         envelope.auto_terminate_enabled,
         tuple(marked.values()),
-        tuple(told),
+        (*told[False], *told[True]),
         invalid,
         placeholders,
     )
@@ -144,3 +145,9 @@ def _shown(raw: object) -> str:
         instance_id = raw.get("instance_id")
         raw = instance_id if isinstance(instance_id, str) else dict(list(raw.items())[:10])
     return redact.text(repr(raw[: 2 * SHOWN] if isinstance(raw, str) else raw))[:SHOWN]
+
+
+def _text(raw: object, key: str) -> str | None:
+    """The beginning of one of an entry's texts."""
+    text = raw.get(key) if isinstance(raw, dict) else None
+    return redact.text(text[: 2 * SHOWN])[:SHOWN] if isinstance(text, str) else None

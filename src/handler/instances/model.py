@@ -59,12 +59,17 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """An entry that cannot be acted on; `placeholder`: of a replica that was never launched."""
+    """An entry that cannot be acted on; `placeholder`: of a replica that was never launched.
+
+    `instance_id` and `reason` are the beginnings of its texts of these names, or None.
+    """
 
     agent: Agent
     shown: str
     why: str
     placeholder: bool = False
+    instance_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
