@@ -14,6 +14,7 @@ from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.instances.decide import Judge
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
+from handler.instances.listing import held_by
 from handler.instances.outcome import Denied, Ended, Left, Outcome
 from handler.instances.ownership import LOGICAL_ID_TAG, Agents, candidates
 from handler.instances.run import Limits, count_fleet
@@ -67,7 +68,7 @@ def examine(it: Dependencies) -> list[Finding]:
         LookUps(it.deadline, lambda _, error: errors.append(error)),
         it.clock,
         it.sleep,
-        listed={one.instance_id for one in listed},
+        listed=held_by(lists),
     )
     decisions = judge.judge(listed)
     counted = limits.max_fleet_percent < 100

@@ -84,6 +84,7 @@ class AgentList:
         told: entries that cannot be acted on, as far as they are told one by one.
         invalid: how many there are, placeholders aside.
         placeholders: how many entries are placeholders.
+        held: the machines that invalid entries name: the backend wants these gone, too.
     """
 
     agent: Agent
@@ -92,6 +93,7 @@ class AgentList:
     told: tuple[Invalid, ...] = ()
     invalid: int = 0
     placeholders: int = 0
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
