@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.parsers import ResponseParserError, ResponseParserFactory
-from botocore.session import Session, get_session
+from botocore.session import Session
 
 
-def core() -> Session:
-    """A session for boto3's whose clients raise nothing but the SDK's errors."""
-    session = get_session()
-    session.register_component("response_parser_factory", _Parsers())
-    return session
+def refuse_unreadable(core: Session) -> None:
+    """From now on clients of this session raise nothing but the SDK's errors."""
+    core.register_component("response_parser_factory", _Parsers())
 
 
 class _Parsers(ResponseParserFactory):

@@ -134,7 +134,7 @@ class TerminationRun:
         """
         if not listed:
             return {}
-        judge = self._judge(listed, held, look_ups)
+        judge = self._judge(held, look_ups)
         decided_at = self.clock()
         decisions = judge.judge(listed)
         self._watch_stuck(judge.seen.values())
@@ -155,9 +155,7 @@ class TerminationRun:
                 reporter.submit(results)
         return waited
 
-    def _judge(
-        self, listed: Sequence[Candidate], held: Collection[str], look_ups: LookUps
-    ) -> Judge:
+    def _judge(self, held: Collection[str], look_ups: LookUps) -> Judge:
         return Judge(
             lambda: self.to.machines,
             Agents(self.agents),
@@ -166,7 +164,7 @@ class TerminationRun:
             self.clock,
             self.sleep,
             listed=held,
-            listed_lately=remember_listed(self.to.listed_lately, listed, self.clock()),
+            listed_lately=remember_listed(self.to.listed_lately, held, self.clock()),
         )
 
     def _terminate(
