@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 HIDDEN = "[hidden]"
-SHORTEST, SHORTEST_WORD = 6, 16
+SHORTEST, SHORTEST_WORD = 6, 11
 HEAD, SHORTEST_CUT = 12, 20
 LIBRARIES = ("aws_lambda_powertools", "boto3", "botocore", "requests", "s3transfer", "urllib3")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from handler import VERSION
 from handler.backend.api import BackendApi
 from handler.backend.session import open_session
-from handler.backend.token import KEPT, ClientToken
+from handler.backend.token import ClientToken, private_ca
 from handler.instances.journal import Journal
 from handler.instances.listing import read_list
 from handler.instances.wire import TerminationReports
@@ -70,7 +70,7 @@ class Environment:
     def private_ca(self) -> str | None:
         """The certificates of the operator's own CA (`BACKEND_CA_PARAMETER`), beside the public ones."""
         parameter = self.settings.backend_ca_parameter
-        return str(self.parameters.get(parameter, max_age=KEPT)) if parameter else None
+        return private_ca(self.parameters, parameter) if parameter else None
 
     @cached_property
     def aws(self) -> Any:  # noqa: ANN401 - boto3 is loaded only when AWS is needed

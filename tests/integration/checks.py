@@ -39,7 +39,9 @@ def adds_up(invocation: Invocation) -> None:
     assert all(returned.get(key, 1) for key in ONLY_WHERE_NOT_ZERO)
     assert returned["listed"] == sum(returned[key] for key in METRICS if key != "listed")
     sent = {name: sum(invocation.metrics.get(name, [])) for name in METRICS.values()}
+    more = [line for line in invocation.lines if line["message"] == "more entries invalid"]
     placeholders = sum(1 for line in invocation.lines if "placeholder" in str(line.get("why")))
+    placeholders += sum(line["count"] for line in more if line["level"] == "INFO")
     owed = {name: returned[key] for key, name in METRICS.items()}
     owed["InvalidEntries"] -= placeholders
     quiet = returned["replayed"] + placeholders == returned["listed"]
@@ -47,9 +49,7 @@ def adds_up(invocation: Invocation) -> None:
     assert all(values != [0.0] for values in invocation.metrics.values()), "a zero is not sent"
     assert len(invocation.metrics.get("TimeToTerminate", [])) <= returned["terminated"]
     audited = Counter(line["outcome"] for line in invocation.lines if "outcome" in line)
-    audited["invalid"] += sum(
-        line["count"] for line in invocation.lines if line["message"] == "more entries invalid"
-    )
+    audited["invalid"] += sum(line["count"] for line in more)
     assert +audited == {k: v for k, v in counts(returned).items() if k != "listed"}
     (summary,) = [line["summary"] for line in invocation.lines if "summary" in line]
     assert summary == returned

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from handler.backend.api import LONGEST_ERROR
 from tests.integration import checks
 from tests.integration.world import PAUSE, TABLE, TERMINATED, World, failure
 from tools.ec2_emulator.faults import (
@@ -219,7 +220,7 @@ def test_one_chunk_that_cannot_be_looked_up_is_deferred_and_the_others_are_done(
 # EC2: terminating.
 
 
-def test_a_denied_instance_is_reported_in_the_original_daemons_words(world: World) -> None:
+def test_a_denied_instance_is_reported_in_the_original_daemons_words_and_ec2s(world: World) -> None:
     ids = world.zombies(5)
     denied = ids[2]
     world.aws.policy.denied_ids.add(denied)
@@ -227,8 +228,11 @@ def test_a_denied_instance_is_reported_in_the_original_daemons_words(world: Worl
     done = world.run()
 
     assert checks.counts(done.returned) == {"listed": 5, "terminated": 4, "failed": 1}
-    words = f"UnauthorizedOperation: IAM permissions insufficient to terminate instance {denied}"
-    assert world.events(denied) == [failure(words)]
+    ((event, said),) = world.events(denied)
+    assert event == failure("")[0]
+    assert said is not None
+    assert said.startswith(denial(denied))
+    assert len(said) <= LONGEST_ERROR
     assert done.outcome(denied)["error_code"] == "UnauthorizedOperation"
     assert world.state(denied) == "running"
     world.aws.policy.denied_ids.clear()
@@ -242,8 +246,14 @@ def test_a_role_that_may_not_terminate_at_all_fails_each_in_those_words(world: W
     world.aws.policy.denied_actions.add("ec2:TerminateInstances")
     assert world.counts() == {"listed": 3, "failed": 3}
     for one in ids:
-        words = f"UnauthorizedOperation: IAM permissions insufficient to terminate instance {one}"
-        assert world.events(one) == [failure(words)]
+        ((_, said),) = world.events(one)
+        assert str(said).startswith(denial(one))
+
+
+def denial(instance_id: str) -> str:
+    """The daemon's words, and the beginning of EC2's."""
+    denied = f"IAM permissions insufficient to terminate instance {instance_id}"
+    return f"UnauthorizedOperation: {denied}: You are not authorized to perform this operation. "
 
 
 def test_another_error_is_reported_with_ec2s_code_and_message(world: World) -> None:
@@ -387,3 +397,75 @@ def test_without_proof_an_unknown_id_is_neither_gone_nor_ignored(
     world.aws.faults.clear()
     assert world.counts(MISSING_INSTANCE_POLICY="verify") == {"listed": 1, "already_gone": 1}
     assert world.events(one) == [TERMINATED]
+
+
+# Answers of another shape: what they make botocore's parsers raise is no error of the SDK's.
+
+ODD_XML = "<R><reservationSet><item><instancesSet><item>{}</item></instancesSet></item></reservationSet></R>"
+ODD_INSTANCES = [
+    pytest.param("<instanceState><name>running</name></instanceState>", id="no id"),
+    pytest.param("<instanceId>{id}</instanceId><launchTime>soon</launchTime>", id="no date"),
+    pytest.param(
+        "<instanceId>{id}</instanceId><instanceState><code>x</code></instanceState>", id="no number"
+    ),
+    pytest.param(
+        "<instanceId>{id}</instanceId><instanceState><name>running</name></instanceState>"
+        "<tagSet><item><value>1</value></item></tagSet>",
+        id="a tag without its key",
+    ),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_INSTANCES)
+def test_an_instance_that_cannot_be_read_is_deferred_and_the_run_goes_on(
+    world: World, odd: str
+) -> None:
+    (one,) = world.zombies()
+    body = ODD_XML.format(odd.replace("{id}", one))
+    world.aws.faults.add("DescribeInstances", raw(200, body), times=None)
+
+    assert world.counts() == {"listed": 1, "deferred": 1}
+    assert world.wiretap.reports == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(raw(200, '{"Item": 5}'), id="an item that is a number"),
+        pytest.param(raw(200, '{"Item": {"seen": 5}}'), id="an attribute that is a number"),
+        pytest.param(raw(200, "null"), id="null"),
+        pytest.param(raw(200, "[]"), id="a list"),
+        pytest.param(
+            error("TransactionCanceledException", extra={"CancellationReasons": ["x", "y"]}),
+            id="reasons that are texts",
+        ),
+        pytest.param(
+            error("ConditionalCheckFailedException", extra={"Item": "x"}),
+            id="an item that is a text",
+        ),
+    ],
+)
+def test_a_table_that_answers_in_another_shape_stops_no_report(world: World, fault: Fault) -> None:
+    ids = world.zombies(2)
+    world.aws.faults.add("dynamodb:*", fault, times=None)
+    assert world.counts() == {"listed": 2, "terminated": 2}
+    assert all(world.reported_once(one) for one in ids)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param('{"Events": 5}', id="a number"),
+        pytest.param('{"Events": ["x"]}', id="texts"),
+        pytest.param('{"Events": [{"EventTime": "soon"}]}', id="no date"),
+    ],
+)
+def test_a_history_that_cannot_be_read_proves_nothing(world: World, body: str) -> None:
+    one, forgotten = world.zombies(2)
+    world.aws.fleet.forget(forgotten)
+    world.aws.faults.add("LookupEvents", raw(200, body), times=None)
+
+    done = world.run(MISSING_INSTANCE_POLICY="verify")
+
+    assert checks.counts(done.returned) == {"listed": 2, "terminated": 1, "deferred": 1}
+    assert world.reported_once(one)

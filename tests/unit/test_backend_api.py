@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
+from unittest.mock import Mock
 
 import pytest
 import requests
+from aws_lambda_powertools.utilities.parameters import GetParameterError
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ProtocolError
 
 from handler.backend.api import LARGEST_BODY, LONGEST_PAUSE, TRIES, BackendApi
 from handler.backend.errors import BackendError
 from handler.backend.session import open_session
-from handler.backend.token import ClientToken
+from handler.backend.token import ClientToken, private_ca
 from tests.fakes.clock import FakeClock
 from tests.integration.certificates import Authority
 from tests.integration.scripted import LIST, REPORT, Exchange, ScriptedBackend
@@ -393,6 +396,17 @@ def test_a_private_ca_is_trusted_beside_the_public_ones(
     with open_session(secure.url, 2, {}, private_ca=pem) as session:
         context = session.get_adapter(secure.url)._context  # type: ignore[attr-defined]
     assert context.cert_store_stats()["x509_ca"] > 100
+
+
+def test_a_private_ca_that_cannot_be_read_is_named(secure: ScriptedBackend) -> None:
+    with pytest.raises(OSError, match="BACKEND_CA_PARAMETER's parameter holds no certificates"):
+        open_session(secure.url, 2, {}, private_ca="no certificate")
+
+
+def test_a_private_ca_s_parameter_that_cannot_be_had_is_named() -> None:
+    provider: Any = SimpleNamespace(get=Mock(side_effect=GetParameterError("AccessDenied: no")))
+    with pytest.raises(OSError, match=r"/the/ca \(BACKEND_CA_PARAMETER\).*AccessDenied"):
+        private_ca(provider, "/the/ca")
 
 
 def test_a_bundle_of_the_operator_s_is_trusted(

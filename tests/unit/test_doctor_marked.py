@@ -174,12 +174,12 @@ class TestSeveralAgents:
         it.policy = lambda _: policy(require_running_peer=True)
         it.listings[SHOP.agent_id] = listing(marked(1, agent=SHOP), agent=SHOP)
         memory = it.environment.listed_lately
-        memory[iid(2)] = it.clock() - timedelta(minutes=9)
+        memory[iid(2)] = it.clock() - timedelta(minutes=59)
         (finding,) = examine.examine(it)
         assert "1 would be refused: no other running instance" in finding.found
         assert list(memory) == [iid(2)], "an examination changes nothing"
 
-        memory[iid(2)] = it.clock() - timedelta(minutes=11)
+        memory[iid(2)] = it.clock() - timedelta(minutes=61)
         (finding,) = examine.examine(it)
         assert "1 would be terminated" in finding.found
 

@@ -81,6 +81,53 @@ def test_gone_is_only_what_ec2_names(aws: Emulator, machines: Ec2Machines) -> No
     assert aws.calls.count("DescribeInstances") == 3
 
 
+def test_an_id_that_ec2_calls_malformed_is_not_gone_and_hides_no_other(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    known = aws.fleet.launch(operator=EKS)
+    odd, unknown = GHOSTS
+    aws.faults.add(
+        "DescribeInstances",
+        error("InvalidInstanceID.Malformed", f'Invalid id: "{odd}"'),
+        times=None,
+        when=lambda call: odd in call.parameters.get("InstanceIds", ()),
+    )
+    aws.faults.add(
+        "DescribeInstances",
+        raw(200, "<R><reservationSet/></R>"),
+        times=None,
+        when=lambda call: "Filters" in call.parameters,
+    )
+    found = look(machines, known, odd, unknown)
+    assert set(found.seen) == {known}
+    assert found.gone == {unknown}
+    assert {one: error.code for one, error in found.unreadable.items()} == {
+        odd: "InvalidInstanceID.Malformed"
+    }
+
+
+def test_a_cancellation_that_names_no_request_has_cancelled_none(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    body = "<R><spotInstanceRequestSet><item><state>cancelled</state></item></spotInstanceRequestSet></R>"
+    aws.faults.add("CancelSpotInstanceRequests", raw(200, body))
+    answer = machines.cancel_requests(["sir-12345678"], dry_run=False)
+    assert isinstance(answer, Accepted)
+    assert answer.changes == {}
+
+
+def test_a_tag_without_a_value_is_a_tag(aws: Emulator, machines: Ec2Machines) -> None:
+    (one,) = GHOSTS[:1]
+    body = (
+        f"<R><reservationSet><item><instancesSet><item><instanceId>{one}</instanceId>"
+        "<instanceState><name>running</name></instanceState>"
+        "<tagSet><item><key>DoNotTerminate</key></item></tagSet>"
+        "</item></instancesSet></item></reservationSet></R>"
+    )
+    aws.faults.add("DescribeInstances", raw(200, body))
+    assert look(machines, one).seen[one].tags == {"DoNotTerminate": ""}
+
+
 def test_where_ec2_names_none_each_is_asked_alone(aws: Emulator, machines: Ec2Machines) -> None:
     aws.quirks.unnamed_not_found = True
     theirs = aws.fleet.launch_elsewhere()

@@ -125,7 +125,7 @@ ROWS: Sequence[tuple[str, str, Instance | AwsError | None, dict[str, Any]]] = [
     ("gone is reported", "ended by itself", GONE, {}),
     ("gone is ignored under ignore", "ignored", GONE, {"missing_instance": MissingPolicy.IGNORE}),
     ("gone is proven under verify", "prove", GONE, {"missing_instance": MissingPolicy.VERIFY}),
-    ("a replica is the agent's own", "ended by itself", GONE, {"missing_instance": MissingPolicy.VERIFY, "reason": REPLICA}),
+    ("a replica, too", "prove", GONE, {"missing_instance": MissingPolicy.VERIFY, "reason": REPLICA}),
     ("a dry run does not report it", "deferred", GONE, {"dry_run": True}),
     ("what could not be asked is deferred", "deferred", error(ErrorKind.FAULTY), {}),
     ("even where it may be ignored", "deferred", error(ErrorKind.FAULTY), {"missing_instance": MissingPolicy.IGNORE}),

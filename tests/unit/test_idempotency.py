@@ -339,6 +339,16 @@ def test_what_is_proven_is_remembered_for_the_window(house: House) -> None:
     assert len(asked) == 2
 
 
+def test_what_was_reported_within_the_window_need_not_be_proven(house: House) -> None:
+    asked, ask = asking(True)
+    known = Acknowledged()
+    one = house.run(known)
+    one.claim([iid(1)])
+    one.acknowledged([iid(1)])
+    assert house.run(known).remember(iid(1), ask) is True
+    assert asked == []
+
+
 def test_what_is_not_proven_is_not_remembered(house: House) -> None:
     asked, ask = asking(False, True)
     assert house.run().remember(iid(1), ask) is False

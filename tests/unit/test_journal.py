@@ -152,11 +152,24 @@ def test_invalid_entries_are_told_and_placeholders_at_info(
     journal: Journal, lines: list[dict[str, Any]]
 ) -> None:
     told = (Invalid(AGENT, "x", "bad"), Invalid(AGENT, "manual-1", "none", placeholder=True))
-    journal.list_received(listing(told=told, invalid=50, placeholders=1))
-    assert [(one["level"], one["message"]) for one in lines] == [
-        ("warning", "entry invalid"), ("info", "entry invalid"), ("warning", "more entries invalid"),
+    journal.list_received(listing(told=told, invalid=50, placeholders=30))
+    assert [(one["level"], one["message"], one.get("count")) for one in lines] == [
+        ("warning", "entry invalid", None), ("warning", "more entries invalid", 49),
+        ("info", "entry invalid", None), ("info", "more entries invalid", 29),
     ]  # fmt: skip
-    assert lines[-1]["count"] == 49
+
+
+def test_an_invalid_entry_s_line_has_the_fields_of_every_outcome(
+    journal: Journal, lines: list[dict[str, Any]]
+) -> None:
+    bad = Invalid(AGENT, "x", "why", instance_id="x", reason="zombie_timeout")
+    journal.list_received(listing(told=(bad, Invalid(AGENT, "5", "why")), invalid=2))
+    assert [
+        (one["agent_id"], one["instance_id"], one["reason"], one["outcome"]) for one in lines
+    ] == [
+        (AGENT.agent_id, "x", "zombie_timeout", "invalid"),
+        (AGENT.agent_id, None, None, "invalid"),
+    ]
 
 
 def test_metrics_have_the_dimension_service_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from handler.backend.errors import BackendError
 from handler.backend.wire import is_acknowledged, read_envelope, said_by
 from handler.deadline import Deadline
-from handler.instances.listing import INVALID_TOLD, fetch, read_list
+from handler.instances.listing import INVALID_TOLD, failure, fetch, read_list
 from handler.instances.model import REPLICA, ZOMBIE, Agent, AgentList
 from tests.fakes.build import AGENT, NOW, iid, listing
 from tests.fakes.clock import FakeClock
@@ -24,6 +24,24 @@ def read(*entries: Any, enabled: Any = True) -> AgentList:
 
 def entry(number: int = 1, **fields: Any) -> dict[str, Any]:
     return {"instance_id": iid(number), "reason": ZOMBIE, "az": "us-east-1a"} | fields
+
+
+def test_an_invalid_entry_holds_its_machine_all_the_same() -> None:
+    found = read(
+        entry(1), entry(2, seconds_waiting="320"), entry(1), entry(instance_id="manual-1a")
+    )
+    assert [one.instance_id for one in found.marked] == [iid(1)]
+    assert found.held == {iid(1), iid(2)}
+
+
+def test_placeholders_crowd_out_no_invalid_entry() -> None:
+    many = [entry(instance_id=f"manual-{n:08x}") for n in range(INVALID_TOLD + 5)]
+    found = read(*many, entry(instance_id="i-odd"), "text")
+    assert (found.placeholders, found.invalid) == (INVALID_TOLD + 5, 2)
+    assert [(one.instance_id, one.reason) for one in found.told if not one.placeholder] == [
+        ("i-odd", ZOMBIE),
+        (None, None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,12 +188,26 @@ def test_one_agent_s_failure_is_its_own() -> None:
     assert [(agent, str(error)) for agent, error in found.failed] == [(SIXTY[7], "HTTP 404")]
 
 
-def test_where_all_fail_the_run_fails() -> None:
+def test_where_all_fail_each_is_told() -> None:
     def answer(agent: Agent, _: Callable[[], float]) -> AgentList:
         raise BackendError(f"HTTP 500 for {agent.agent_id}")
 
-    with pytest.raises(BackendError, match="HTTP 500 for agent-0"):
-        fetched(answer)
+    found, _ = fetched(answer)
+    assert found.lists == ()
+    assert [agent for agent, _ in found.failed] == SIXTY
+
+
+def test_one_agent_s_failure_is_the_run_s_as_it_is() -> None:
+    error = BackendError("HTTP 404", 404)
+    assert failure([(SIXTY[0], error)]) is error
+
+
+def test_the_run_s_failure_names_each_reason_once_and_whose_it_is() -> None:
+    failed = [(one, BackendError("late")) for one in SIXTY[:5]]
+    failed.append((SIXTY[5], BackendError("HTTP 404")))
+    assert str(failure(failed)) == (
+        "no agent's list could be had: agent-0, agent-1, agent-2 and 2 more: late; agent-5: HTTP 404"
+    )
 
 
 def test_an_agent_of_many_gets_a_share_of_the_time_and_one_alone_all_of_it() -> None:

@@ -119,3 +119,10 @@ def test_the_owner_s_own_entry_counts() -> None:
     found = Agents([SHOP, MAIL]).owner(Candidate(iid(1), entries), bearing("mail"))
     assert isinstance(found, Owned)
     assert found.entry is entries[1]
+
+
+@pytest.mark.parametrize("by", ["plain shop:r", "plain:r shop", "shop plain"])
+def test_what_is_nobody_s_is_told_as_the_first_agent_s_that_lists_it(by: str) -> None:
+    found = Agents([SHOP, PLAIN, MAIL]).owner(listed(by), bearing("mail"))
+    assert isinstance(found, Foreign)
+    assert found.entry == listed(by).first

@@ -69,6 +69,12 @@ def test_a_token_that_is_a_common_word_leaves_everything_readable(token: str) ->
     assert token not in redact.text(f"Authorization: Bearer {token}").split() or not token
 
 
+@pytest.mark.parametrize("token", ["supersecret", "mysecrettoken", "31415926535"])
+def test_a_word_or_number_too_long_to_be_common_is_hidden(token: str) -> None:
+    redact.learn(token)
+    assert redact.text(f"no client with {token}") == f"no client with {redact.HIDDEN}"
+
+
 def test_what_is_no_text_stays_what_it_is() -> None:
     redact.learn(TOKEN)
     said = {"a": [1, 2.5, None, True, {"b": f"x{TOKEN}"}], "c": (ValueError(TOKEN),)}

@@ -333,16 +333,17 @@ def test_the_dry_run_changes_and_reports_nothing() -> None:
 
 def test_the_unproven_are_ignored_and_the_proven_reported() -> None:
     around = outside(listed=0)
-    entries = (marked(1), marked(2), marked(3, REPLICA))
+    entries = (marked(1), marked(2), marked(3, REPLICA), marked(4, REPLICA))
     around.lists(listing(*entries))
-    around.the_history.lived = {iid(1)}
+    around.the_history.lived = {iid(1), iid(3)}
     run(around, policy(missing_instance=MissingPolicy.VERIFY))
     assert around.journal.outcomes() == {
         iid(1): Outcome.ALREADY_GONE,
         iid(2): Outcome.IGNORED,
         iid(3): Outcome.ALREADY_GONE,
+        iid(4): Outcome.IGNORED,
     }
-    assert around.the_history.asked == [iid(1), iid(2)]
+    assert around.the_history.asked == [iid(1), iid(2), iid(3), iid(4)]
     assert sorted(around.backend.successes()) == [iid(1), iid(3)]
 
 
@@ -421,8 +422,19 @@ def test_one_agent_s_failure_is_its_own() -> None:
 def test_where_every_agent_fails_the_run_fails() -> None:
     around = two_agents()
     around.backend.lists = dict.fromkeys((ONE, TWO), BackendError("HTTP 500", 500))
-    with pytest.raises(BackendError):
+    with pytest.raises(BackendError, match="one, two: HTTP 500"):
         run(around)
+    assert around.journal.failed_agents == ["one", "two"]
+
+
+def test_a_parent_that_an_invalid_entry_names_does_not_vouch_for_its_replica() -> None:
+    """The backend wants it gone: if its replica was promoted, that is the live primary (quirk 10)."""
+    around = outside(1, 2)
+    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {"ParentInstance": iid(2)})
+    around.lists(listing(marked(1, REPLICA), invalid=1, held=frozenset({iid(2)})))
+    run(around)
+    assert around.journal.outcomes() == {iid(1): Outcome.REFUSED}
+    assert around.fleet.terminated == []
 
 
 def test_a_run_for_one_agent_leaves_the_others_machines() -> None:

@@ -94,12 +94,13 @@ def test_one_bad_one_does_not_stop_the_others(how: str) -> None:
     assert set(around.fleet.terminated) == set(around.fleet.instances) - {iid(13)}
 
 
-def test_an_unauthorized_one_is_failed_in_the_original_daemon_s_words() -> None:
+def test_an_unauthorized_one_is_failed_in_the_original_daemon_s_words_and_ec2_s() -> None:
     around = outside(2)
     around.fleet.forbidden = {iid(1)}
     found = {one.marked.instance_id: one for one in acted(around)}
     assert found[iid(1)].why == (
-        "UnauthorizedOperation: IAM permissions insufficient to terminate instance " + iid(1)
+        f"UnauthorizedOperation: IAM permissions insufficient to terminate instance {iid(1)}: "
+        "You are not authorized."
     )
     assert found[iid(1)].trace.error_code == "UnauthorizedOperation"
 

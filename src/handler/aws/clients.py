@@ -9,6 +9,7 @@ import botocore.session
 from botocore.config import Config
 
 from handler import PRODUCT
+from handler.aws.reading import refuse_unreadable
 from handler.aws.sending import refuse_what_is_late
 from handler.aws.timestamps import read_timestamps
 
@@ -37,6 +38,7 @@ def aws_session(region: str) -> boto3.session.Session:
     """The boto3 session."""
     refuse_what_is_late()
     core = botocore.session.get_session()
+    refuse_unreadable(core)
     read_timestamps(core)
     return boto3.session.Session(botocore_session=core, region_name=region)
 

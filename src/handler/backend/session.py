@@ -69,8 +69,7 @@ def open_session(
         private_ca: certificates of a private CA (PEM), trusted beside the public ones.
 
     Raises:
-        OSError: the CA bundle is no file.
-        ssl.SSLError: a certificate of a CA cannot be read.
+        OSError: the CA bundle is no file, or a certificate of a CA cannot be read.
     """
     session = _Session()
     context = None
@@ -85,7 +84,11 @@ def open_session(
         except OSError as error:  # it does not say which file
             raise OSError(f"{bundle or DEFAULT_CA_BUNDLE_PATH}: {error}") from error
         if private_ca:
-            context.load_verify_locations(cadata=private_ca)
+            try:
+                context.load_verify_locations(cadata=private_ca)
+            except ssl.SSLError as error:
+                said = f"BACKEND_CA_PARAMETER's parameter holds no certificates (PEM): {error}"
+                raise OSError(said) from error
     session.trust_env = False
     adapter = _Adapter(context, at_once)
     session.mount("https://", adapter)

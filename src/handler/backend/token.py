@@ -25,6 +25,17 @@ class TokenError(BackendError):
     """The client token is not to be had, so the backend is not either; never holds the token."""
 
 
+def private_ca(provider: SSMProvider, parameter: str) -> str:
+    """The certificates in an SSM parameter. Raises OSError, as for a CA bundle that is no file."""
+    from aws_lambda_powertools.utilities.parameters import GetParameterError
+
+    try:
+        return str(provider.get(parameter, max_age=KEPT))
+    except GetParameterError as error:
+        said = f"the SSM parameter {parameter} (BACKEND_CA_PARAMETER) could not be read: {error}"
+        raise OSError(said) from error
+
+
 @dataclass(slots=True)
 class ClientToken:
     """The token as one run uses it.

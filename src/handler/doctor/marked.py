@@ -16,6 +16,7 @@ from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.doctor.untagged import advise
 from handler.instances.decide import Judge, still_remembered
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
+from handler.instances.listing import held_by
 from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, candidates
 from handler.instances.run import Limits, count_fleet
@@ -74,7 +75,7 @@ def examine(it: Dependencies) -> list[Finding]:
         LookUps(it.deadline, lambda _, error: errors.append(error)),
         it.clock,
         it.sleep,
-        listed={one.instance_id for one in listed},
+        listed=held_by(lists),
         listed_lately=still_remembered(it.environment.listed_lately, it.clock()),
     )
     decisions = judge.judge(listed)

@@ -33,7 +33,7 @@ def request_id(answer: Mapping[str, Any]) -> str | None:
 
 def tags_of(raw: Mapping[str, Any]) -> dict[str, str]:
     """A resource's tags."""
-    return {tag["Key"]: tag["Value"] for tag in raw.get("Tags") or []}
+    return {tag["Key"]: tag.get("Value", "") for tag in raw.get("Tags") or []}
 
 
 def filtered(name: str, values: Sequence[str]) -> dict[str, Any]:

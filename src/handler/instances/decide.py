@@ -198,14 +198,14 @@ def _of_same_owner(before: ToTerminate, now: Decision) -> Decision:
 
 
 def remember_listed(
-    memory: dict[str, datetime], candidates: Iterable[Candidate], now: datetime
+    memory: dict[str, datetime], ids: Iterable[str], now: datetime
 ) -> Collection[str]:
     """Note what is listed now; return all that was listed lately.
 
     Without it, a refused zombie that the backend hides for a while would vouch for the next zombie of
     its workload, or for its own successor. A new execution environment begins without this memory.
     """
-    memory.update((one.instance_id, now) for one in candidates)
+    memory.update(dict.fromkeys(ids, now))
     lately = still_remembered(memory, now)
     for instance_id in memory.keys() - lately:
         del memory[instance_id]

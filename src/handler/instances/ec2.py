@@ -77,12 +77,15 @@ class Ec2Machines:
             if not isinstance(shown, AwsError):
                 found.add(shown)
                 found.unreadable |= dict.fromkeys(set(asked) - found.ids, UNCONFIRMED)
-            elif shown.kind is not ErrorKind.MISSING:
-                found.unreadable |= dict.fromkeys(asked, shown)
             elif named := shown.named.intersection(asked):
-                found.gone |= named
+                if shown.kind is ErrorKind.MISSING:
+                    found.gone |= named
+                else:  # malformed, says EC2: not gone, and no reason to know nothing of the others
+                    found.unreadable |= dict.fromkeys(named, shown)
                 if rest := [one for one in asked if one not in named]:
                     waiting.append(rest)
+            elif shown.kind is not ErrorKind.MISSING:
+                found.unreadable |= dict.fromkeys(asked, shown)
             elif len(asked) == 1:
                 found.gone |= set(asked)
             else:
@@ -188,6 +191,7 @@ class Ec2Machines:
         changes = {
             one["SpotInstanceRequestId"]: Change("active", one.get("State", ""))
             for one in answer["CancelledSpotInstanceRequests"]
+            if "SpotInstanceRequestId" in one
         }
         return Accepted(changes, request_id(answer))
 

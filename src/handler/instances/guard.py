@@ -182,10 +182,7 @@ def _missing(entry: Marked, policy: Policy, now: datetime) -> Decision:
     if policy.dry_run:
         return Left(entry, Outcome.DEFERRED, "dry run: EC2 does not know it")
     ended = Ended(entry, by_api=False, at=marked_at(entry, now), why="EC2 does not know it")
-    # A replica is the agent's own by the backend's rules; only zombies are listed across tenants.
-    if policy.missing_instance is MissingPolicy.VERIFY and not entry.as_replica:
-        return ToProve(ended)
-    return ended
+    return ToProve(ended) if policy.missing_instance is MissingPolicy.VERIFY else ended
 
 
 def _ended(entry: Marked, instance: Instance, policy: Policy, now: datetime) -> Result:

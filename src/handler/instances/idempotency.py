@@ -150,10 +150,11 @@ class IdempotencyTable:
     def remember(self, instance_id: str, ask: Callable[[], bool]) -> bool:
         """Ask whether an instance lived here, unless the answer was yes within the window.
 
+        Nor is it asked where its report was acknowledged within the window: there is none to make.
         Raises what `ask` raises.
         """
         key, subject = f"{PROOFS}#{instance_id}", _subject(instance_id)
-        if self._known.knows(key):
+        if self._known.knows(key) or self._known.knows(f"{REPORTS}#{instance_id}"):
             return True
         if not self._is_proven(subject):
             if not ask():

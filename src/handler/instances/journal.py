@@ -63,20 +63,22 @@ class Journal:
 
     def list_received(self, received: AgentList) -> None:
         """What of a list nobody can act on: the backend's to mend, but for placeholders."""
-        for entry in received.told:
-            (logger.info if entry.placeholder else logger.warning)(
-                "entry invalid",
-                extra={
-                    "agent_id": entry.agent.agent_id,
+        agent_id = received.agent.agent_id
+        for placeholder, count in ((False, received.invalid), (True, received.placeholders)):
+            say = logger.info if placeholder else logger.warning
+            told = [one for one in received.told if one.placeholder is placeholder]
+            for one in told:
+                fields = {
+                    "agent_id": agent_id,
+                    "instance_id": one.instance_id,
+                    "reason": one.reason,
                     "outcome": Outcome.INVALID.key,
-                    "entry": entry.shown,
-                    "why": entry.why,
-                },
-            )
-        if (more := received.invalid + received.placeholders - len(received.told)) > 0:
-            logger.warning(
-                "more entries invalid", extra={"agent_id": received.agent.agent_id, "count": more}
-            )
+                    "entry": one.shown,
+                    "why": one.why,
+                }
+                say("entry invalid", extra=fields)
+            if (more := count - len(told)) > 0:
+                say("more entries invalid", extra={"agent_id": agent_id, "count": more})
 
     def list_failed(self, agent: Agent, error: BackendError) -> None:
         """One agent's list was not to be had; the others go on."""

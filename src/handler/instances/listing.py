@@ -18,7 +18,9 @@ from handler.instances.model import Agent, AgentList, Invalid, Marked
 LEAST_FOR_ONE = 4.0
 """Seconds that one agent's list gets at least: enough for a slow answer, and too little to stop all others."""
 INVALID_TOLD = 20
-"""Invalid entries of one list that are told one by one; the others are counted."""
+"""Invalid entries of one list that are told one by one, and placeholders; the others are counted."""
+NAMED = 3
+"""Agents that an error names for each reason; the others are counted."""
 LONGEST_WAIT = 100 * 365 * 86400.0
 """Seconds; a longer wait is none."""
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -44,11 +46,7 @@ def fetch(
     at_once: int,
     clock: Callable[[], datetime],
 ) -> Fetched:
-    """Ask for every agent's list, beginning with another agent each minute; one's failure is its own.
-
-    Raises:
-        BackendError: no agent's list could be had.
-    """
+    """Ask for every agent's list, beginning with another agent each minute; one's failure is its own."""
     now = clock()
     first = int(now.timestamp() // 60) % len(agents)
     rounds = math.ceil(len(agents) / at_once)
@@ -70,15 +68,35 @@ def fetch(
             failed.append((agent, answer))
         else:
             lists.append(answer)
-    if not lists:
-        raise failed[0][1]
     return Fetched(tuple(lists), tuple(failed))
+
+
+def held_by(lists: Sequence[AgentList]) -> frozenset[str]:
+    """Every machine that one of the lists names, in whatever entry."""
+    return frozenset().union(
+        *({one.instance_id for one in each.marked} | each.held for each in lists)
+    )
+
+
+def failure(failed: Sequence[tuple[Agent, BackendError]]) -> BackendError:
+    """Why a run fails whose every agent failed: each reason once, with the first agents it stands for."""
+    if len(failed) == 1:
+        return failed[0][1]
+    by_reason: dict[str, list[str]] = {}
+    for agent, error in failed:
+        by_reason.setdefault(str(error), []).append(agent.agent_id)
+    told = []
+    for reason, ids in by_reason.items():
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        told.append(f"{', '.join(ids[:NAMED])}{more}: {reason}")
+    return BackendError(f"no agent's list could be had: {'; '.join(told)}")
 
 
 def read_list(agent: Agent, envelope: Envelope, listed_at: datetime) -> AgentList:
     """Validate the entries one by one; fields that are not the contract's are ignored (quirk 6)."""
     marked: dict[tuple[str, bool], Marked] = {}
-    told: list[Invalid] = []
+    told: dict[bool, list[Invalid]] = {False: [], True: []}
+    held = set[str]()
     invalid = placeholders = 0
     for raw in envelope.instances:
         fault = _fault(raw)
@@ -87,18 +105,22 @@ def read_list(agent: Agent, envelope: Envelope, listed_at: datetime) -> AgentLis
             if marked.setdefault((entry.instance_id, entry.as_replica), entry) is entry:
                 continue
             fault = "listed twice: the first entry holds"
+        if (instance_id := _named(raw)) is not None:
+            held.add(instance_id)
         placeholder = fault is A_PLACEHOLDER
         placeholders += placeholder
         invalid += not placeholder
-        if len(told) < INVALID_TOLD:
-            told.append(Invalid(agent, _shown(raw), fault, placeholder))
+        if len(told[placeholder]) < INVALID_TOLD:
+            texts = (_text(raw, "instance_id"), _text(raw, "reason"))
+            told[placeholder].append(Invalid(agent, _shown(raw), fault, placeholder, *texts))
     return AgentList(
         agent,
         envelope.auto_terminate_enabled,
         tuple(marked.values()),
-        tuple(told),
+        (*told[False], *told[True]),
         invalid,
         placeholders,
+        frozenset(held),
     )
 
 
@@ -144,3 +166,16 @@ def _shown(raw: object) -> str:
         instance_id = raw.get("instance_id")
         raw = instance_id if isinstance(instance_id, str) else dict(list(raw.items())[:10])
     return redact.text(repr(raw[: 2 * SHOWN] if isinstance(raw, str) else raw))[:SHOWN]
+
+
+def _named(raw: object) -> str | None:
+    """The machine that an entry names, whatever else is wrong with it."""
+    instance_id = raw.get("instance_id") if isinstance(raw, dict) else None
+    named = isinstance(instance_id, str) and INSTANCE_ID.fullmatch(instance_id)
+    return named[0] if named else None
+
+
+def _text(raw: object, key: str) -> str | None:
+    """The beginning of one of an entry's texts."""
+    text = raw.get(key) if isinstance(raw, dict) else None
+    return redact.text(text[: 2 * SHOWN])[:SHOWN] if isinstance(text, str) else None

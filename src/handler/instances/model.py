@@ -59,12 +59,17 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """An entry that cannot be acted on; `placeholder`: of a replica that was never launched."""
+    """An entry that cannot be acted on; `placeholder`: of a replica that was never launched.
+
+    `instance_id` and `reason` are the beginnings of its texts of these names, or None.
+    """
 
     agent: Agent
     shown: str
     why: str
     placeholder: bool = False
+    instance_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class AgentList:
         told: entries that cannot be acted on, as far as they are told one by one.
         invalid: how many there are, placeholders aside.
         placeholders: how many entries are placeholders.
+        held: the machines that invalid entries name: the backend wants these gone, too.
     """
 
     agent: Agent
@@ -87,6 +93,7 @@ class AgentList:
     told: tuple[Invalid, ...] = ()
     invalid: int = 0
     placeholders: int = 0
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Agents:
                 return _owned(one, entries)
         if replicas:
             return Foreign(
-                replicas[0],
+                entries[0],
                 f"another agent's: it bears {LOGICAL_ID_TAG}={borne}",
                 self.untagged(instance),
             )

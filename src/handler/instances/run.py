@@ -7,7 +7,7 @@ next run finishes what this one could not, and needs no memory of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from handler.instances.guard import (
     fuse_blown,
     within_cap,
 )
-from handler.instances.listing import Fetched, fetch
+from handler.instances.listing import Fetched, failure, fetch, held_by
 from handler.instances.model import Agent, Candidate, Instance, State, UntaggedReplicas
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
 from handler.instances.ownership import Agents, candidates
@@ -85,6 +85,10 @@ class TerminationRun:
             self.clock,
         )
         answered_in = self.clock() - asked_at
+        for agent, error in fetched.failed:
+            self.to.journal.list_failed(agent, error)
+        if not fetched.lists:
+            raise failure(fetched.failed)
         look_ups = LookUps(self.deadline, self.to.journal.look_up_failed)
         watch_cancelled_requests(
             lambda: self.to.machines,
@@ -105,7 +109,8 @@ class TerminationRun:
         )
         waited: Mapping[str, float] = {}
         if self.limits.auto_terminate_enabled:
-            waited = self._decide_and_act(listed, look_ups, reporter)
+            held = held_by(fetched.lists)
+            waited = self._decide_and_act(listed, held, look_ups, reporter)
         else:
             why = "auto-terminate is off (AUTO_TERMINATE_ENABLED)"
             reporter.submit(Left(one.first, Outcome.DEFERRED, why) for one in listed)
@@ -117,7 +122,11 @@ class TerminationRun:
         return summary
 
     def _decide_and_act(
-        self, listed: Sequence[Candidate], look_ups: LookUps, reporter: Reporter
+        self,
+        listed: Sequence[Candidate],
+        held: Collection[str],
+        look_ups: LookUps,
+        reporter: Reporter,
     ) -> Mapping[str, float]:
         """Look, decide, act; what has a result is reported while the rest is acted on.
 
@@ -125,7 +134,7 @@ class TerminationRun:
         """
         if not listed:
             return {}
-        judge = self._judge(listed, look_ups)
+        judge = self._judge(held, look_ups)
         decided_at = self.clock()
         decisions = judge.judge(listed)
         self._watch_stuck(judge.seen.values())
@@ -146,7 +155,7 @@ class TerminationRun:
                 reporter.submit(results)
         return waited
 
-    def _judge(self, listed: Sequence[Candidate], look_ups: LookUps) -> Judge:
+    def _judge(self, held: Collection[str], look_ups: LookUps) -> Judge:
         return Judge(
             lambda: self.to.machines,
             Agents(self.agents),
@@ -154,8 +163,8 @@ class TerminationRun:
             look_ups,
             self.clock,
             self.sleep,
-            listed={one.instance_id for one in listed},
-            listed_lately=remember_listed(self.to.listed_lately, listed, self.clock()),
+            listed=held,
+            listed_lately=remember_listed(self.to.listed_lately, held, self.clock()),
         )
 
     def _terminate(
@@ -238,8 +247,6 @@ class TerminationRun:
         self, fetched: Fetched, settled: Sequence[Settled], waited: Mapping[str, float]
     ) -> Summary:
         journal = self.to.journal
-        for agent, error in fetched.failed:
-            journal.list_failed(agent, error)
         for one in fetched.lists:
             journal.list_received(one)
         after = self.limits.overdue_after_seconds

@@ -208,9 +208,10 @@ class Terminator:
 
 
 def explain(error: AwsError, instance_id: str) -> str:
-    """What a failure report says: the original daemon's words, or EC2's code and message."""
+    """What a failure report says: EC2's code and message, with the original daemon's words on a denial."""
     if error.code == "UnauthorizedOperation":
-        return f"{error.code}: IAM permissions insufficient to terminate instance {instance_id}"
+        denied = f"IAM permissions insufficient to terminate instance {instance_id}"
+        return f"{error.code}: {denied}: {error.message}"
     return str(error)
 
 
