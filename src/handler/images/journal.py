@@ -17,7 +17,8 @@ from handler.telemetry import logger
 SHOWN = 100
 """Ids in one line."""
 LONGEST_ITEM = 100_000
-"""Characters of an item of the table that are logged: a line of CloudWatch Logs holds 256 KB."""
+"""Characters of an item of the table in one line: one of CloudWatch Logs holds 256 KB."""
+_WORRYING = frozenset({DeletionStatus.FAILED, DeletionStatus.UNKNOWN})
 COUNT, GIGABYTES, NO_UNIT = "Count", "Gigabytes", "None"
 Metric: TypeAlias = tuple[str, str, float]
 """Name, unit, value."""
@@ -60,7 +61,7 @@ class Journal:
 
     def ended(self, end: Deletion) -> None:
         """One line per attempt: what happened to an image or snapshot is found by its id."""
-        say = logger.warning if end.status is DeletionStatus.FAILED else logger.info
+        say = logger.warning if end.status in _WORRYING else logger.info
         fields = {
             "resource_id": end.verdict.item_id,
             "outcome": end.status.value,
@@ -87,11 +88,12 @@ class Journal:
         )
 
     def outbox_unreadable(self, item: str) -> None:
-        """Reports may be lost with it: this line is the only copy."""
-        logger.error(
-            "what earlier runs left cannot be read, and is replaced; here it is",
-            extra={"item": item[:LONGEST_ITEM]},
-        )
+        """Reports may be lost with it: these lines are the only copy."""
+        for start in range(0, len(item), LONGEST_ITEM):
+            logger.error(
+                "what earlier runs left cannot be read, and is replaced; here it is",
+                extra={"item": item[start : start + LONGEST_ITEM], "from": start},
+            )
 
     def stayed(self, verdicts: Sequence[Verdict]) -> None:
         """One line per reason, not per item: thousands stay in every run."""
