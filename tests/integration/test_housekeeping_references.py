@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.house import WAYS, House
-from tests.integration.world import MANAGED, World
+from tests.integration.world import MANAGED, TABLE, World
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
@@ -200,6 +200,9 @@ def test_one_alias_that_cannot_be_read_keeps_images_only_and_is_named_with_its_c
         assert word in plan[image]["why"]
     assert plan[snapshot]["goes"] is True
     done = house.run()
+    note = house.world.aws.tables[TABLE].items["unseen-references",]["unseen"]["S"]
+    for word in (template, "/team/4", "let the function's role read /team/4"):
+        assert word in note  # for the doctor
     assert attempted(house) - {image, used} == {snapshot}
     assert done.metrics["LookUpFailures"] == [1]
 

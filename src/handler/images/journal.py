@@ -80,6 +80,10 @@ class Journal:
             extra={"look_up": what, "error_code": error.code, "error": str(error)},
         )
 
+    def not_noted(self, error: AwsError) -> None:
+        """The doctor will not know; this run's lines do."""
+        logger.info("what could not be looked at could not be noted", extra={"error": str(error)})
+
     def not_accepted(self, error: BackendError) -> None:
         """The backend does not know for whom this run acts: it deletes nothing."""
         logger.warning(

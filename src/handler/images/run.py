@@ -13,6 +13,7 @@ from typing import Any
 from handler.aws.errors import AwsError
 from handler.aws.lists import CallCount, sound
 from handler.aws.retry import OUT_OF_TIME, Retry
+from handler.aws.unseen_note import UnseenNote
 from handler.backend.errors import BackendError
 from handler.backend.token import TokenError
 from handler.deadline import Deadline
@@ -85,6 +86,7 @@ class HousekeepingRun:
         inventory = look(
             self.to.client, self.deadline.to_act, self.policy, now, self._look_up_failed
         )
+        self._note(inventory, now)
         verdicts = decide(inventory, self.policy, now)
         chosen, parts, stay = self._choose(inventory, verdicts, outbox, stop, now)
         if outbox is not None and chosen:
@@ -190,6 +192,14 @@ class HousekeepingRun:
     def _inventory(self) -> Ec2Inventory:
         """For a look at what became of deletions: it may go on until the reports are due."""
         return Ec2Inventory(self.to.client("ec2"), self.deadline.to_report)
+
+    def _note(self, inventory: Inventory, now: datetime) -> None:
+        """For the doctor."""
+        unseen = [str(one) for one in inventory.references.unseen]
+        note = UnseenNote(self.to.table.client, self.to.table.table)
+        failed = note.leave(unseen, now) if unseen else None
+        if failed is not None:
+            self.to.journal.not_noted(failed)
 
     def _look_up_failed(self, what: str, error: AwsError) -> None:
         self._look_ups_failed += error is not OUT_OF_TIME
