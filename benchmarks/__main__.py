@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots, points, report, servers
+from benchmarks import before, plots, points, report, servers
 from benchmarks.bench import Bench
 from benchmarks.settings import PAGE, PLOTS, RESULTS
 from tests.support import built as artifact
@@ -32,12 +32,12 @@ def main() -> None:
     if not wanted.render:
         built = artifact.build()
         with servers.running() as running:
-            bench = Bench(running, built, wanted.quick)
+            bench = Bench(running, built, before.build(), wanted.quick)
             for name in wanted.points or points.ALL:
-                found = _measured(name, bench)
+                found, load = _measured(name, bench)
                 if not wanted.quick:  # it only shows that everything works
-                    results["points"][name] = {"found": found}
-        results["machine"] = _machine()
+                    results["points"][name] = {"found": found, "measured": _machine() | load}
+                    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     if wanted.quick:
         return
     for name, figures in results["points"].items():
@@ -48,21 +48,22 @@ def main() -> None:
     print(f"{PAGE.name} is written")
 
 
-def _measured(name: str, bench: Bench) -> dict[str, Any]:
-    """One point's figures, as they come back from JSON; says what came of its goals."""
-    began = time.monotonic()
+def _measured(name: str, bench: Bench) -> tuple[dict[str, Any], dict[str, float]]:
+    """One point's figures, as they come back from JSON, and the machine's load; says what came of its goals."""
+    began, load = time.monotonic(), os.getloadavg()[0]
     found: dict[str, Any] = json.loads(json.dumps(points.ALL[name].measure(bench)))
-    print(f"{name}: {time.monotonic() - began:.0f} s")
+    took = time.monotonic() - began
+    print(f"{name}: {took:.0f} s")
     for goal in points.ALL[name].goals(found):
         what, limit, measured, verdict = goal.row()
         print(f"  {what}: {measured} ({limit}): {verdict}", flush=True)
-    return found
+    return found, {"seconds": round(took), "load before": load}
 
 
 def _kept() -> dict[str, Any]:
     """The results so far."""
     if not RESULTS.exists():
-        return {"machine": {}, "points": {}}
+        return {"points": {}}
     kept: dict[str, Any] = json.loads(RESULTS.read_text())
     return kept
 

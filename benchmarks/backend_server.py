@@ -1,25 +1,45 @@
 """A backend that costs little: what is measured is who calls it.
 
 One thread, no framework, answers composed beforehand: next to it a client's own work can be seen.
+It speaks TLS, with a certificate, an intermediate's and a root that stands in the client's bundle of CAs
+beside all the public ones: so a client verifies, and loads, what it does in life.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import certifi
+
 from benchmarks.settings import ZONES
+from tests.integration.certificates import Authority
 
 _REPORTED = json.dumps({"success": True, "message": "Termination report recorded"}).encode()
 
 
 class BackendServer:
-    """Lists what is marked until its success is reported (contract, section 1)."""
+    """Lists what is marked until its success is reported (contract, section 1).
 
-    def __init__(self) -> None:
+    Args:
+        secure: whether it speaks TLS; without, its own work is less, where it counts as the client's.
+    """
+
+    def __init__(self, *, secure: bool = True) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="spot-cleanup-bench-")
+        self._context = None
+        if secure:
+            folder = Path(self._folder.name)
+            root = Authority(folder)
+            self._context = Authority(folder, root).server("127.0.0.1")
+            known = Path(certifi.where()).read_text() + root.bundle.read_text()
+            (folder / "bundle.pem").write_text(known)
+        self._connections = 0
         self._marked: dict[str, dict[str, Any]] = {}
         self._latency = 0.0
         self._calls: Counter[str] = Counter()
@@ -32,7 +52,11 @@ class BackendServer:
 
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http{'s' * bool(self._context)}://127.0.0.1:{self._port}"
+
+    def bundle(self) -> str:
+        """The file of CAs that clients must trust."""
+        return str(Path(self._folder.name) / "bundle.pem")
 
     def reset(self, *, latency: float = 0.0) -> None:
         """Mark nothing, count from zero, answer after so many seconds."""
@@ -59,22 +83,30 @@ class BackendServer:
         """Count from zero."""
         self._calls = Counter()
         self._received = 0
+        self._connections = 0
 
     def seen(self) -> dict[str, Any]:
-        """Requests by call, bytes received, reports of failure, and how many are still marked."""
+        """Requests by call, bytes received, new connections, failures reported, and how many are marked."""
         return {
             "calls": dict(self._calls),
             "bytes": self._received,
+            "connections": self._connections,
             "failures": list(self._failures),
             "left": len(self._marked),
         }
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=128)
+        server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", 0, backlog=128, ssl=self._context
+        )
         self._port = server.sockets[0].getsockname()[1]
         self._listening.set()
         await server.serve_forever()
+
+    def connected(self) -> None:
+        """Somebody has made a connection."""
+        self._connections += 1
 
     @property
     def latency(self) -> float:
@@ -110,6 +142,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's own type
         self._transport = transport
+        self._server.connected()
 
     def data_received(self, data: bytes) -> None:
         self._read += data

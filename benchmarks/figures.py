@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,17 @@ def spread(samples: Iterable[float]) -> dict[str, float]:
         "high": max(values),
         "rounds": len(values),
     }
+
+
+def by_turns(
+    rounds: int, kinds: Mapping[str, Callable[[], dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """So many rounds, in each of which every kind is measured once: what slows the machine down meets all."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in kinds}
+    for _ in range(rounds):
+        for name, measure in kinds.items():
+            found[name].append(measure())
+    return found
 
 
 def shown(figure: dict[str, float], scale: float = 1.0, digits: int = 2) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.burst import ec2_calls
-from benchmarks.figures import Goal, table
+from benchmarks.burst import daemon, ec2_calls
+from benchmarks.figures import Goal, shown, spread, table
 from benchmarks.process import Measured
 from benchmarks.servers import LEDGER_CALLS
 
 TITLE = "Growth"
 COUNTS = (1, 10, 100, 1_000, 10_000)
+DAEMONS_COUNT = 30
 SLACK = 1.1
 """How much more an instance of the largest run may cost than one of a tenth of it."""
 
@@ -22,8 +23,12 @@ SLACK = 1.1
 def measure(bench: Bench) -> dict[str, Any]:
     """Runs of each size by turns, each in a process of its own that has done an idle run."""
     counts = COUNTS[:4] if bench.quick else COUNTS
-    rounds = [[_run(bench, count) for count in counts] for _ in range(bench.rounds(3))]
-    return {"runs": [_together(runs) for runs in zip(*rounds, strict=True)]}
+    rounds, loops = [], []
+    for _ in range(2):
+        rounds.append([_run(bench, count) for count in counts])
+        loops.append(daemon(bench, DAEMONS_COUNT)["each"])
+    runs = [_together(runs) for runs in zip(*rounds, strict=True)]
+    return {"runs": runs, "daemon": {"count": DAEMONS_COUNT, "each": spread(loops)}}
 
 
 def _together(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -96,8 +101,10 @@ def describe(found: dict[str, Any]) -> str:
     ]
     head = ["instances", "seconds", "ms each", "cpu ms each", "MB", "EC2 calls each"]
     return (
-        "The median of three runs by turns, the same latencies as in the burst, `MAX_TERMINATIONS_PER_RUN=10000`, and a "
+        "The median of two runs by turns, the same latencies as in the burst, `MAX_TERMINATIONS_PER_RUN=10000`, and a "
         "time limit of 900 seconds, so that no run is cut short; EC2's buckets are off. The first "
         "runs pay for loading boto3.\n\n"
         + table([*head, "ledger calls each", "backend calls each"], rows)
+        + f"\n\nThe daemon's loop, by turns, takes {shown(found['daemon']['each'], 1e3, 1)} ms for each, however "
+        f"many they are (measured with {found['daemon']['count']}), with one call to EC2 and one to the backend."
     )

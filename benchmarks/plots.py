@@ -13,7 +13,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks import bill, money, prices
+from benchmarks import before, bill, money, prices
 from benchmarks.drain import allowed
 from tools.ec2_emulator.buckets import LIMITS, TERMINATE_INSTANCES
 
@@ -59,25 +59,32 @@ def _scaled(figure: dict[str, float], by: float) -> dict[str, float]:
 
 
 def _idle(found: dict[str, Any]) -> Any:  # noqa: ANN401 - matplotlib's Figure
-    figure, both = plt.subplots(1, 2, figsize=(9, 1.8), sharey=True)
-    for axes, kind, title in zip(both, ("wall", "cpu"), ("wall, ms", "cpu, ms"), strict=True):
+    figure, both = plt.subplots(1, 2, figsize=(9, 2.6), sharey=True)
+    kinds = {"ours": "a run", "many": "a run, 10 agents", "before": before.NAME, "bare": "bare GET"}
+    for axes, key in zip(both, ("wall", "cpu"), strict=True):
         names, figures, colors = [], [], []
         for latency, at in found.items():
-            names += [f"idle run, answer {latency}", f"bare GET, answer {latency}"]
-            figures += [_scaled(at[kind], 1e3), _scaled(at[f"bare {kind}"], 1e3)]
-            colors += [OURS, RIVAL]
+            for kind in (kind for kind in kinds if kind in at):
+                names.append(f"{kinds[kind]}, answer {latency}")
+                figures.append(_scaled(at[kind][key], 1e3))
+                colors.append(_color(kind))
         _bars(axes, names, figures, colors)
-        axes.set_title(title)
+        axes.set_title(f"{key}, ms")
     return figure
 
 
+def _color(kind: str) -> str:
+    return OURS if kind in {"ours", "many"} else RIVAL
+
+
 def _cold(found: dict[str, Any]) -> Any:  # noqa: ANN401
-    figure, axes = plt.subplots(figsize=(9, 2.6))
-    names = list(found["variants"])
+    figure, axes = plt.subplots(figsize=(9, 2.2))
+    variants = found["variants"].values()
+    names = [one["name"] for one in variants]
     colors = [OURS if name.startswith("this") else RIVAL for name in names]
-    inits = [_scaled(found["variants"][name]["init"], 1e3) for name in names]
+    inits = [_scaled(one["init"], 1e3) for one in variants]
     _bars(axes, names, inits, colors)
-    firsts = [found["variants"][name]["first"]["median"] * 1e3 for name in names]
+    firsts = [one["first"]["median"] * 1e3 for one in variants]
     lefts = [init["median"] for init in inits]
     axes.barh(names, firsts, left=lefts, color=colors, alpha=0.4)
     axes.set_title("ms to the end of init (dark), and of the first event (light)")
@@ -85,15 +92,15 @@ def _cold(found: dict[str, Any]) -> Any:  # noqa: ANN401
 
 
 def _burst(found: dict[str, Any]) -> Any:  # noqa: ANN401
-    figure, axes = plt.subplots(figsize=(9, 1.9))
-    names = ["this function", "the daemon's loop", "this function, EC2's part"]
-    figures = [found["wall"], _scaled(found["daemon each"], found["count"]), found["ec2"]]
-    colors = [OURS, RIVAL, OURS]
-    if (other := found["custodian"]) is not None:
-        names.append("Cloud Custodian, EC2's part")
-        figures.append(other["ec2"])
-        colors.append(RIVAL)
-    _bars(axes, names, figures, colors)
+    figure, axes = plt.subplots(figsize=(9, 2.2))
+    bars = {"this function": (found["ours"]["wall"], OURS)}
+    if "before" in found:
+        bars[before.NAME] = (found["before"]["wall"], RIVAL)
+    bars["the daemon's loop"] = (_scaled(found["daemon"]["each"], found["count"]), RIVAL)
+    bars["this function, EC2's part"] = (found["ours"]["ec2"], OURS)
+    if "custodian" in found:
+        bars["Cloud Custodian, EC2's part"] = (found["custodian"]["ec2"], RIVAL)
+    _bars(axes, list(bars), *(list(one) for one in zip(*bars.values(), strict=True)))
     axes.set_xscale("log")
     axes.set_title(f"seconds for {found['count']:,} instances (logarithmic)")
     return figure
@@ -121,7 +128,9 @@ def _growth(found: dict[str, Any]) -> Any:  # noqa: ANN401
     counts = [run["count"] for run in found["runs"]]
     for key, color in (("wall", OURS), ("cpu", RIVAL)):
         each = [run[key] / run["count"] * 1e3 for run in found["runs"]]
-        time.loglog(counts, each, "o-", color=color, label=key)
+        time.loglog(counts, each, "o-", color=color, label=f"this function, {key}")
+    daemon = found["daemon"]["each"]["median"] * 1e3
+    time.axhline(daemon, ls="--", color=THIRD, label="the daemon's loop, wall")
     time.set(xlabel="instances", title="ms for each instance")
     time.legend()
     memory.semilogx(counts, [run["peak"] / 1e6 for run in found["runs"]], "o-", color=OURS)

@@ -71,6 +71,7 @@ class AwsServer:
         self._rounds += 1
         self._emulator.reset(seed=self._rounds)
         self._emulator.answered.clear()
+        self._emulator.answer_in_life_size()
         self._emulator.tables.create(TABLE)
         self._emulator.parameters[PARAMETER] = TOKEN
         self._emulator.latency.update({"*": ec2, **dict.fromkeys(LEDGER_CALLS, dynamodb)})
@@ -159,6 +160,7 @@ class Servers:
             **self.aws.environment(),
             "AGENT_ID": AGENT,
             "SERVER_URL": self.backend.url(),
+            "REQUESTS_CA_BUNDLE": self.backend.bundle(),
             "CLIENT_TOKEN_PARAMETER": PARAMETER,
             "IDEMPOTENCY_TABLE": TABLE,
             **more,

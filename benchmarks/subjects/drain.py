@@ -40,9 +40,10 @@ def prepare() -> Callable[[], object]:
 
 def drain(count: int, cap: str) -> dict[str, Any]:
     """Run after run until none is left; what was accepted when, and what became of the reports."""
-    clock, backend = MovedTime(), BackendServer()
+    clock, backend = MovedTime(), BackendServer(secure=False)
     backend.reset(latency=BACKEND_SECONDS)
     with Emulator(clock=clock) as aws, clock.installed():
+        aws.answer_in_life_size()
         aws.tables.create(TABLE)
         aws.parameters[PARAMETER] = TOKEN
         aws.latency.update({"*": EC2_SECONDS, **dict.fromkeys(LEDGER_CALLS, DYNAMODB_SECONDS)})

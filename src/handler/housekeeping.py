@@ -47,7 +47,7 @@ def run(settings: Settings, context: LambdaContext) -> dict[str, object]:
     """One run under these settings."""
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
     job = HousekeepingRun(
-        to=housekeeping_dependencies(environment(settings, os.environ), deadline),
+        to=housekeeping_dependencies(environment(settings, os.environ), settings, deadline),
         policy=_policy(settings),
         cap=settings.max_deletions_per_run,
         dry_run=settings.dry_run,

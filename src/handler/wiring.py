@@ -39,21 +39,24 @@ if TYPE_CHECKING:
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
-
-LOOK_UP_TRIES = 5
-"""How often botocore makes a look-up at most; it changes nothing."""
+    from handler.telemetry import Metric
 
 
 class Environment:
     """What outlives a run: connections, clients, the token, what was acknowledged and seen."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings = settings  # the variables'; what the event adds is a run's own
         self.cancelled: dict[str, CancelledRequest] = {}
         self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
+
+    @cached_property
+    def send_metrics(self) -> Callable[[Sequence[Metric]], None]:
+        """Powertools' metrics."""
+        return metrics_to(self.settings.metrics_namespace, self.settings.service_name)
 
     @cached_property
     def session(self) -> requests.Session:
@@ -72,36 +75,18 @@ class Environment:
     @cached_property
     def aws(self) -> Any:  # noqa: ANN401 - boto3 is loaded only when AWS is needed
         """The boto3 session."""
-        import boto3
+        from handler.aws.clients import aws_session
 
-        from handler.aws.sending import refuse_what_is_late
+        return aws_session(self.settings.region)
 
-        refuse_what_is_late()
-        return boto3.session.Session(region_name=self.settings.region)
+    def client(self, service: str, **limits: Any) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+        """A client within these limits (`aws.clients.Limits`), made once."""
+        from handler.aws.clients import Limits, aws_client
 
-    def client(
-        self, service: str, *, read_timeout: float = 10, tries: int = LOOK_UP_TRIES, pool: int = 10
-    ) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """A client with time limits and botocore's `standard` retries, made once.
-
-        `standard`, not `adaptive`: adaptive slows every call of the client down after one
-        throttle, for as long as it likes. What destroys is tried once (`tries=1`): a call that the
-        run no longer waits for must not be made again behind its back; `aws/retry.py` does it.
-        """
         with self._making:  # boto3's sessions are not for several threads
-            key = (service, read_timeout, tries, pool)
+            key = (service, Limits(**limits))
             if key not in self._clients:
-                from botocore.config import Config
-
-                self._clients[key] = self.aws.client(
-                    service,
-                    config=Config(
-                        connect_timeout=3,
-                        read_timeout=read_timeout,
-                        max_pool_connections=pool,
-                        retries={"mode": "standard", "total_max_attempts": tries},
-                    ),
-                )
+                self._clients[key] = aws_client(self.aws, *key)
             return self._clients[key]
 
     @cached_property
@@ -129,9 +114,9 @@ class Environment:
 
         return Unknown()
 
-    def counted(self, service: str, *, tries: int = LOOK_UP_TRIES) -> Any:  # noqa: ANN401 - as above
+    def counted(self, service: str, **limits: Any) -> Any:  # noqa: ANN401 - as above
         """Housekeeping's clients: its calls are counted, and many may be under way."""
-        client = self.client(service, read_timeout=30, tries=tries, pool=24)
+        client = self.client(service, read_timeout=30, pool=24, **limits)
         if id(client) not in self._counted:
             self._counted.add(id(client))
             self.calls.watch(client)
@@ -146,8 +131,8 @@ class Environment:
 
     @cached_property
     def dynamodb(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
-        """DynamoDB."""
-        return self.client("dynamodb", read_timeout=3, tries=2)
+        """DynamoDB. Its requests are not checked: code builds them from ids alone, up to 2,000 in a burst."""
+        return self.client("dynamodb", read_timeout=3, tries=2, checked=False)
 
     @cached_property
     def acknowledged(self) -> Acknowledged:
@@ -255,17 +240,17 @@ class TerminationDependencies:
     @cached_property
     def journal(self) -> Journal:
         """The log and the metrics."""
-        settings = self.environment.settings
-        return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
+        return Journal(self.environment.send_metrics, VERSION)
 
 
-def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> Dependencies:
+def housekeeping_dependencies(
+    environment: Environment, settings: Settings, deadline: Deadline
+) -> Dependencies:
     """What one housekeeping run talks to; it reports as the first agent."""
     from handler.images.journal import Journal as HousekeepingJournal
     from handler.images.outbox_table import OutboxTable
     from handler.images.run import Dependencies
 
-    settings = environment.settings
     agent_id = settings.acting[0].agent_id
     parameter = settings.token_parameter(agent_id)
     token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
@@ -277,7 +262,7 @@ def housekeeping_dependencies(environment: Environment, deadline: Deadline) -> D
         destroying=lambda: environment.counted("ec2", tries=1),
         calls=environment.calls,
         table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
-        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
+        journal=HousekeepingJournal(environment.send_metrics, VERSION),
     )
 
 
@@ -320,5 +305,9 @@ CONNECTION_VARIABLES = (
 
 
 def environment(settings: Settings, variables: Mapping[str, str]) -> Environment:
-    """The execution environment's own; another one when what it was built from has changed."""
-    return _environment(settings, tuple(variables.get(name) for name in CONNECTION_VARIABLES))
+    """The execution environment's own; another one when what it was built from has changed.
+
+    What the event asks for changes nothing of that: a dry run, or one for a single agent, has the same clients.
+    """
+    lasting = settings._replace(acting=(), dry_run=False, doctor=False)
+    return _environment(lasting, tuple(variables.get(name) for name in CONNECTION_VARIABLES))

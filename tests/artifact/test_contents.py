@@ -17,6 +17,8 @@ import pytest
 from tests.support import built as artifacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.support.built import Artifact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,16 +40,22 @@ def zipped(folder: Path) -> int:
     return len(buffer.getvalue())
 
 
+def bytecode(modules: Iterable[str]) -> set[str]:
+    """The names of these modules' bytecode."""
+    return {f"{Path(m).parent}/__pycache__/{Path(m).stem}.cpython-313.pyc" for m in modules}
+
+
 def locked() -> set[str]:
     text = (DEPENDENCIES / "requirements.txt").read_text()
     return {name.replace("-", "_") for name in re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE)}
 
 
 def test_the_function_is_the_handler_s_sources_and_nothing_else(artifact: Artifact) -> None:
-    built = files(artifact.function())
     sources = {f"handler/{n}" for n in files(ROOT / "src" / "handler") if "__pycache__" not in n}
-    assert built.keys() == sources
-    assert {Path(name).suffix for name in built} == {".py"}
+    assert {Path(name).suffix for name in sources} == {".py"}
+    for function in ("TerminationFunction", "HousekeepingFunction"):
+        built = files(artifact.function(function))
+        assert built.keys() == sources | bytecode(sources)
 
 
 def test_the_layer_holds_what_is_locked_and_no_boto3(artifact: Artifact) -> None:
@@ -61,10 +69,12 @@ def test_the_layer_holds_what_is_locked_and_no_boto3(artifact: Artifact) -> None
     }
 
 
-def test_every_module_of_the_layer_is_there_as_bytecode_too(artifact: Artifact) -> None:
-    names = files(artifact.layer)
-    modules = [name for name in names if name.endswith(".py")]
-    compiled = {f"{Path(m).parent}/__pycache__/{Path(m).stem}.cpython-313.pyc" for m in modules}
+@pytest.mark.parametrize(
+    "part", ["DependenciesLayer", "TerminationFunction", "HousekeepingFunction"]
+)
+def test_every_module_is_there_as_bytecode_too(artifact: Artifact, part: str) -> None:
+    names = files(artifact.path / part)
+    compiled = bytecode(name for name in names if name.endswith(".py"))
     assert compiled <= names.keys()
     # Bits 0 and 1 of the second word: checked by hash, and not checked at all.
     flags = {names[name].read_bytes()[4] for name in compiled}
@@ -116,8 +126,8 @@ def test_the_packages_stay_small(artifact: Artifact) -> None:
     function, layer = zipped(artifact.function()), zipped(artifact.layer)
     sizes = f"zipped: function {function / 1024:.0f} KiB, layer {layer / 1024 / 1024:.1f} MiB"
     sys.stdout.write(sizes)  # pytest shows it with -rP
-    assert 1024 < function < 200 * 1024
-    assert 1024 * 1024 < layer < 8 * 1024 * 1024
+    assert 1024 < function < 640 * 1024
+    assert 1024 * 1024 < layer < 4 * 1024 * 1024
 
 
 def test_the_runtime_brings_boto3_and_nothing_of_the_layer(artifact: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""A private certificate authority for a test, and servers' certificates by it."""
+"""Private certificate authorities, and servers' certificates by them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """A root that nobody trusts unless told to."""
+    """A root that nobody trusts unless told to, or one that another vouches for.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where certificates are written.
+        above: who signs its certificate; none: it is a root, and `bundle` is what to trust.
+    """
+
+    def __init__(self, folder: Path, above: Authority | None = None) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("A private authority")
-        self.bundle = folder / "ca.pem"
+        self._name = _name("A private authority" if above is None else "A private intermediate")
+        self.bundle: Path = folder / "ca.pem" if above is None else above.bundle
+        signer = above or self
         certificate = (
-            _builder(self._name, self._name, self._key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            _builder(self._name, signer._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(
                 x509.KeyUsage(
                     digital_signature=True,
@@ -39,9 +45,15 @@ class Authority:
                 critical=True,
             )
             .add_extension(self._identifier(), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(signer._identifies(), critical=False)
+            .sign(signer._key, hashes.SHA256())
         )
-        self.bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        written = certificate.public_bytes(serialization.Encoding.PEM)
+        self._sent = b""  # beside a server's own certificate; the root is what clients have
+        if above is None:
+            self.bundle.write_bytes(written)
+        else:
+            self._sent = written + above._sent
 
     def server(self, address: str) -> ssl.SSLContext:
         """What a server at this address shows: a certificate for it, by this authority."""
@@ -52,10 +64,7 @@ class Authority:
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
                 critical=False,
             )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
+            .add_extension(self._identifies(), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         file = self._folder / f"{address}.pem"
@@ -66,10 +75,14 @@ class Authority:
                 serialization.NoEncryption(),
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
+            + self._sent
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
+
+    def _identifies(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     def _identifier(self) -> x509.SubjectKeyIdentifier:
         return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())

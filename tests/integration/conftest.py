@@ -22,9 +22,11 @@ from backend.server import serve
 from handler.backend import api
 from handler.instances import report
 from local.stack import Stack, create_table, run_aws
+from tests.integration.owner import Owner
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
 from tests.integration.world import TABLE, Account, World
+from tests.support.backend import Clock
 from tools.ec2_emulator import Emulator
 from tools.ec2_emulator.clock import ManualClock
 
@@ -148,6 +150,12 @@ def lonely_world(aws: Emulator, ec2_clock: ManualClock) -> Iterator[World]:
     """The same with a backend of its own, for tests that see other clients' rows."""
     with run_tapped_backend() as backend:
         yield new_world(aws, ec2_clock, backend)
+
+
+@pytest.fixture
+def owner(aws: Emulator, ec2_clock: ManualClock, backend: OperatorClient, clock: Clock) -> Owner:
+    """An owner of three agents on the original backend, on both databases in turn."""
+    return Owner.of(Account(aws, ec2_clock, backend.base_url, ""), backend, clock)
 
 
 @pytest.fixture

@@ -42,6 +42,18 @@ def test_an_event_may_ask_for_one_of_the_agents_alone(world: World) -> None:
     assert world.operator.events(world.agent_id) == []
 
 
+def test_what_only_the_event_makes_different_makes_no_new_clients(world: World) -> None:
+    world.run()
+    world.aws.calls.clear()
+    world.wiretap.clear()
+
+    for event in ({}, {"dry_run": True}, {"agent_id": world.agent_id}):
+        world.run(event)
+
+    assert len({r.connection for r in world.wiretap.requests}) == 1, "one session"
+    assert len(world.aws.calls) == 0, "and one token"
+
+
 def test_reports_share_a_few_connections_and_no_more_are_under_way_than_told(
     world: World,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The runbook, and the commands of the migration guide: run on the local stack, or known to AWS's CLI."""
+"""The runbook, and the commands of the guides for migration and deployment: run on the local stack, or known to AWS's CLI."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from botocore import xform_name
 
 from handler.doctor.examination import CHECKS
 from handler.doctor.findings import Check
+from local import tags
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "runbook.md").read_text()
-COMMANDS = TEXT + (ROOT / "docs" / "migration.md").read_text()
+COMMANDS = TEXT + "".join(
+    (ROOT / "docs" / name).read_text() for name in ("migration.md", "deploy.md")
+)
 BLOCKS: list[tuple[str, str]] = re.findall(
     r"^```(.*?)\n(.*?)^```$", COMMANDS, re.DOTALL | re.MULTILINE
 )
@@ -142,7 +145,7 @@ def test_the_doctor_s_answer_is_as_the_runbook_says(
 
 
 def test_every_block_is_marked() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"sh run", "sh account", "sql"}
+    assert {kind for kind, _ in BLOCKS} == {"sh run", "sh account", "sql", "insights"}
     assert len(LOCAL) >= 8
 
 
@@ -165,6 +168,28 @@ def test_a_command_of_aws_names_what_there_is(line: str) -> None:
         jmespath.compile(rest[rest.index("--query") + 1])
     required = {xform_name(name, "-") for name in shape.required_members}
     assert required <= given or "cli-input-json" in given
+
+
+@pytest.mark.parametrize("guide", ["migration.md", "deploy.md"])
+def test_the_query_for_machines_to_tag_finds_each_kind_that_lacks_a_tag(guide: str) -> None:
+    """The original agent's machines, as EC2 shows them; one shows no `Tags` at all."""
+    bears = {
+        "first server": tags.first_server("first server"),
+        "worker's replica": tags.polled_replica("worker's replica", "i-1"),
+        "replica without a logical id": tags.manual_replica("...", None, "i-1"),
+        "new server": tags.new_server("new server", "web-1"),
+        "replica": tags.manual_replica("replica", "web-1", "i-1"),
+    }
+    shown: list[dict[str, object]] = [
+        {"InstanceId": name, "Tags": [{"Key": key, "Value": value} for key, value in one.items()]}
+        for name, one in bears.items()
+    ]
+    answer = {"Reservations": [{"Instances": [*shown, {"InstanceId": "no tags"}]}]}
+    text = (ROOT / "docs" / guide).read_text()
+    (query,) = re.findall(r"describe-instances .*--query '(.*?LogicalAgentId.*?)' --output", text)
+    found = jmespath.search(query, answer)
+    assert [instance_id for instance_id, _ in found] == [*list(bears)[:3], "no tags"]
+    assert [name for _, name in found] == ["first server", "worker's replica", "...", None]
 
 
 @pytest.mark.parametrize("output", sorted(set(re.findall(r"OutputKey=='(\w+)'", COMMANDS))))

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from benchmarks import bill, money, points, prices, report
+from benchmarks import agents, bill, money, points, prices, report, sizes
+from benchmarks.agents import HangingBackend
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, shown, spread
 from benchmarks.process import Code, Measured
@@ -25,7 +27,9 @@ def test_a_quick_measurement_judges_and_describes_itself(
     name: str, artifact: Artifact, account: Servers
 ) -> None:
     point = points.ALL[name]
-    found: dict[str, Any] = json.loads(json.dumps(point.measure(Bench(account, artifact, True))))
+    found: dict[str, Any] = json.loads(
+        json.dumps(point.measure(Bench(account, artifact, None, True)))
+    )
     assert point.goals(found)
     assert all(goal.why for goal in point.goals(found))
     assert point.TITLE
@@ -99,27 +103,46 @@ def test_a_month_is_billed_by_the_list() -> None:
 
 def test_memory_is_chosen_by_what_fits_and_then_by_price() -> None:
     size = {
-        "idle ms": 13.0,
+        "idle ms": {"1": 13.0, "10": 20.0, "60": 90.0},
         "single ms": 100.0,
         "burst s": 10.0,
         "all reported": True,
-        "peak": 80 * money.MIB,
-        "idle bytes": 600,
+        "peak": 80 * sizes.MIB,
+        "idle bytes": {"1": 600, "10": 700, "60": 800},
         "single bytes": 2_000,
         "units": {"writes": 2, "reads": 0},
         "metrics": 4,
     }
     found: dict[str, Any] = {
-        "sizes": {str(one): dict(size) for one in money.SIZES},
-        "backlog peak": 90 * money.MIB,
+        "sizes": {str(one): dict(size) for one in sizes.SIZES},
+        "backlog peak": 90 * sizes.MIB,
     }
     assert money.choice(found) == 128
-    found["backlog peak"] = 100 * money.MIB  # more than 75 % of 128
+    found["backlog peak"] = 100 * sizes.MIB  # more than 75 % of 128
     assert money.choice(found) == 256
     found["sizes"]["256"]["burst s"] = 56.0  # more than a run has
     assert money.choice(found) == 512
     found["sizes"]["512"]["all reported"] = False
     assert money.choice(found) == 1024
+
+
+def test_a_hanging_backend_keeps_silent_to_its_agents_alone() -> None:
+    backend = HangingBackend(secure=False)
+    backend.hang(["a-7"])
+
+    def ask(agent: str) -> int:
+        url = f"{backend.url()}/api/agents/{agent}/instances-to-terminate"
+        return requests.get(url, timeout=0.3).status_code
+
+    assert [ask("a-1"), ask("a-77")] == [200, 200]
+    with pytest.raises(requests.ReadTimeout):
+        ask("a-7")
+
+
+def test_many_agents_are_billed_by_their_milliseconds_at_the_template_s_memory() -> None:
+    month = agents.month({"at size": 0.0121})
+    assert month["compute"] == pytest.approx(43_800 * 0.013 * 0.25 * prices.LAMBDA_GB_SECOND)
+    assert month["requests"] == pytest.approx(43_800 * prices.LAMBDA_REQUEST)
 
 
 def test_what_is_measured_fails_loudly(account: Servers) -> None:

@@ -55,6 +55,7 @@ def test_a_burst_is_few_calls_to_ec2_and_one_report_each(account: Servers) -> No
     assert sum(aws[name] for name in LEDGER_CALLS) <= BURST / 5
     assert set(aws) <= {"DescribeInstances", "TerminateInstances", *LEDGER_CALLS}
     assert figures.written / BURST <= 800  # bytes of log each
+    assert account.backend.seen()["connections"] <= 8, "as many as BACKEND_CONCURRENCY"
 
 
 def test_a_second_run_over_the_same_burst_asks_for_nothing(account: Servers) -> None:

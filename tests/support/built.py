@@ -67,7 +67,7 @@ def build(*, architecture: str = MACHINE_ARCHITECTURE) -> Artifact:
     path = CACHE / f"{architecture}-{_fingerprint()}"
     with _locked(CACHE.with_name("artifact.lock")):
         if not path.exists():
-            _sam_build(path, architecture)
+            sam_build(path, architecture)
             _forget_old_builds()
         path.touch()
     return Artifact(path)
@@ -107,11 +107,12 @@ def emulator() -> Path:
     return Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{MACHINE_ARCHITECTURE}"
 
 
-def _sam_build(path: Path, architecture: str) -> None:
+def sam_build(path: Path, architecture: str, root: Path = ROOT) -> None:
+    """Build what stands in `root` into `path`."""
     unfinished = path.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("sam")), "build"]
-    command += ["--template-file", str(ROOT / "template.yaml"), "--build-dir", str(unfinished)]
+    command += ["--template-file", str(root / "template.yaml"), "--build-dir", str(unfinished)]
     command += ["--parameter-overrides", f"Architecture={architecture}"]
     _run(command)
     unfinished.rename(path)
@@ -151,6 +152,7 @@ def _run(command: list[str]) -> None:
     environment = os.environ | {
         "PATH": os.pathsep.join(path),
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
     }
     done = subprocess.run(

@@ -134,9 +134,9 @@ def test_nothing_that_is_deployed_imports_what_is_not(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_only_the_wiring_builds_clients(path: Path) -> None:
+def test_clients_are_made_in_one_place(path: Path) -> None:
     at_run_time = {one.top for one in of(path) if not one.for_types}
-    if path != SRC / "handler" / "wiring.py":
+    if path != SRC / "handler" / "aws" / "clients.py":
         assert "boto3" not in at_run_time
 
 

@@ -94,7 +94,7 @@ def several() -> Several:
 class TestSeveralAgents:
     def test_each_is_asked_with_its_own_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         it = several()
-        it.environment = dependencies(CLIENT_TOKEN_PARAMETER="/tokens/{agent_id}").environment
+        it.settings = dependencies(CLIENT_TOKEN_PARAMETER="/tokens/{agent_id}").settings
         assert it.token("b").parameter == "/tokens/b"
         asked: list[tuple[str, bool]] = []
 

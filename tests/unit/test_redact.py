@@ -79,6 +79,26 @@ def test_what_is_no_text_stays_what_it_is() -> None:
     assert json.loads(redact.dumps(said)) == redact.tree(said)
 
 
+_TOKENS = st.text(alphabet="aé %\\\"'/=.:-_~B7", min_size=6, max_size=30)
+
+
+@given(_TOKENS, st.booleans(), st.data())
+def test_a_line_hides_what_each_of_its_texts_would(
+    token: str, whole: bool, data: st.DataObject
+) -> None:
+    """Looked at once it is written, since most lines hold nothing to hide."""
+    redact.forget()
+    redact.learn(token)
+    piece = token if whole else token[: data.draw(st.integers(6, 30))]
+    other = data.draw(st.sampled_from(["", "x", "https://u:p@h", "Bearer ", "bearer\t", "ünd"]))
+    said = {
+        "said": f"{other}{piece}",
+        "repr": [repr(piece), json.dumps(piece), quote(piece, safe="")],
+        "n": (1, None, ValueError(other)),
+    }
+    assert redact.dumps(said) == json.dumps(redact.tree(said), separators=(",", ":"))
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [

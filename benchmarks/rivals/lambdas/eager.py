@@ -15,7 +15,7 @@ ec2 = boto3.client("ec2")
 dynamodb = boto3.client("dynamodb")
 store = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb)
 parameters = SSMProvider(boto3_client=boto3.client("ssm"))
-pool = urllib3.PoolManager()
+pool = urllib3.PoolManager(ca_certs=os.environ["REQUESTS_CA_BUNDLE"])
 
 
 class Listing(BaseModel):

@@ -40,7 +40,8 @@ class Dependencies:
     """All that a run depends on. Nothing is kept from one examination to the next.
 
     Args:
-        environment: makes the clients. Under bad settings it knows the region alone.
+        environment: makes the clients.
+        settings: the function's; where they are bad, the region alone.
         function_name: Lambda's own.
         schedule_name: `group/name` of what starts the runs, where it is known.
         deadline: the examination's time.
@@ -52,6 +53,7 @@ class Dependencies:
     """
 
     environment: Environment
+    settings: Settings
     function_name: str
     schedule_name: str | None
     deadline: Deadline
@@ -72,11 +74,6 @@ class Dependencies:
     """Running instances that bear the required tags."""
     schedule: Schedule | None = None
     """None where it is not known; one that does not exist is not enabled either."""
-
-    @property
-    def settings(self) -> Settings:
-        """The function's settings."""
-        return self.environment.settings
 
     @property
     def agents(self) -> Sequence[str]:

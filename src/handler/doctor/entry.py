@@ -51,9 +51,10 @@ def examine(
     """
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
 
-    def subject(built: Environment, schedule: str | None) -> Dependencies:
+    def subject(built: Environment, settings: Settings, schedule: str | None) -> Dependencies:
+        function = context.function_name
         return Dependencies(
-            *(built, context.function_name, schedule, deadline, _now, time.sleep, policy, limits),
+            *(built, settings, function, schedule, deadline, _now, time.sleep, policy, limits),
             local=os.environ.get("AWS_SAM_LOCAL") == "true",
         )
 
@@ -65,11 +66,11 @@ def examine(
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         known = None
         if region:
-            built = Environment(cast("Settings", Region(region)))
-            known = subject(built, _schedule_of(os.environ))
+            only = cast("Settings", Region(region))
+            known = subject(Environment(only), only, _schedule_of(os.environ))
         return _told(Findings("spot-cleanup", examination.examine(known, str(error))))
     about = f"spot-cleanup, {_agents(settings)} in {settings.region}"
-    known = subject(environment(settings, os.environ), settings.schedule_name)
+    known = subject(environment(settings, os.environ), settings, settings.schedule_name)
     return _told(Findings(about, examination.examine(known, None)))
 
 
