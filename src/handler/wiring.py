@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +146,7 @@ class Environment:
         """When each machine was first seen."""
         from handler.instances.first_seen import FirstSeen
 
-        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_memory)
+        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table)
 
 
 @dataclass
@@ -189,13 +189,15 @@ class TerminationDependencies:
             window_seconds=settings.idempotency_window_seconds,
             known=self.environment.acknowledged,
             deadline=self.deadline,
-            warn=_without_table,
+            warn=self.journal.table_not_usable,
         )
 
     @property
     def first_seen(self) -> FirstSeen:
-        """When each machine was first seen."""
-        return self.environment.first_seen
+        """When each machine was first seen; the memory outlives the run, who is told of its trouble does not."""
+        memory = self.environment.first_seen
+        memory.warn = partial(self.journal.look_up_failed, "when first seen")
+        return memory
 
     def tell(self, settled: Sequence[Settled]) -> None:
         """Send the run's events, where the operator wants any."""
@@ -266,20 +268,8 @@ def housekeeping_dependencies(
     )
 
 
-def _without_table(cause: str) -> None:
-    logger.warning(
-        "idempotency table not usable: reports go on without it, and may be made twice", cause=cause
-    )
-
-
 def _without_events(cause: str) -> None:
     logger.warning("events not delivered", extra={"cause": cause})
-
-
-def _without_memory(cause: str) -> None:
-    logger.info(
-        "memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause}
-    )
 
 
 @lru_cache(maxsize=8)
