@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.facts import adapters
+from tests.facts import adapters, estate_adapters
 from tests.facts.errors import ERRORS
+from tests.facts.estate import IMAGES, NAMING, PARAMETERS, PERMISSIONS, SNAPSHOTS
 from tests.facts.fact import Fact
 from tests.facts.machines import INSTANCES, TERMINATIONS
 from tests.facts.player import Player, running
@@ -20,6 +21,11 @@ READ = (
     (adapters.member, MEMBERS),
     (adapters.protection, PROTECTIONS),
     (adapters.history, HISTORY),
+    (estate_adapters.image, IMAGES),
+    (estate_adapters.snapshot, SNAPSHOTS),
+    (estate_adapters.permission, PERMISSIONS),
+    (estate_adapters.naming, NAMING),
+    (estate_adapters.parameter, PARAMETERS),
 )
 
 

@@ -241,6 +241,11 @@ WAYS: dict[str, Callable[[House], list[str]]] = {
             {_named(house, "/ami"): ("String", f'{{"image": "{image}"}}')}
         )
     ),
+    "SSM parameter, in the middle of a word": _used(
+        lambda house, image: house.library.parameters.update(
+            {_named(house, "/ami"): ("String", f"golden_{image}_v2")}
+        )
+    ),
     "Image Builder recipe": _used(
         lambda house, image: house.library.recipes.update({_named(house, "recipe"): image})
     ),

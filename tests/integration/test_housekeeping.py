@@ -187,3 +187,20 @@ def test_without_a_token_nothing_is_deleted(house: House) -> None:
 def test_bad_settings_are_named(house: House) -> None:
     with pytest.raises(SettingsError, match="MAX_DELETIONS_PER_RUN"):
         house.run(MAX_DELETIONS_PER_RUN="0", CLEANUP_AMIS_OLDER_THAN_DAYS="-1")
+
+
+def test_a_dry_run_does_not_speak_of_reports_that_wait(house: House) -> None:
+    shared = house.snapshot()
+    images = {house.image(snapshots=[shared]) for _ in range(3)}
+    plan = {one["id"]: one for one in house.returned(DRY_RUN="true")["plan"]}
+    assert {one for one in images if plan[one]["goes"]} == images
+
+
+def test_a_dry_run_believes_ec2_where_it_knows_of_a_use_that_we_do_not(house: House) -> None:
+    free, image = house.snapshot(), house.image()
+    fault = faults.error("InvalidSnapshot.InUse")
+    house.world.aws.faults.add("DeleteSnapshot", fault, times=None)
+    plan = {one["id"]: one for one in house.returned(DRY_RUN="true")["plan"]}
+    (own,) = house.library.images[image].snapshots
+    assert (plan[free]["goes"], plan[free]["reason"]) == (False, "in_use")
+    assert plan[own]["goes"] is True  # its image would be gone by then

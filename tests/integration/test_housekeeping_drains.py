@@ -134,3 +134,54 @@ def test_a_call_is_not_made_again_for_what_was_protected_meanwhile(house: House)
     assert image in house.library.images
     assert snapshot in house.library.snapshots
     assert returned["kept"]["deferred"] == 2
+
+
+def test_what_was_disabled_while_a_call_waited_is_left_alone_and_not_called_gone(
+    house: House,
+) -> None:
+    image = house.image()
+
+    def disable() -> None:
+        house.library.images[image].state = "disabled"
+
+    house.world.aws.faults.add("DeregisterImage", faults.throttled())
+    house.world.aws.faults.add("DescribeImages", faults.meanwhile(disable), nth=2)
+    returned = house.returned()
+    assert image in house.library.images
+    assert (returned["already_gone"], returned["kept"]["deferred"]) == (0, 1)
+
+
+def test_what_was_changed_meanwhile_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    image = house.image()
+    house.world.aws.faults.add("DeregisterImage", faults.throttled())
+    house.world.aws.faults.add(
+        "DescribeImages",
+        faults.meanwhile(house.library.images[image].tags.clear),
+        nth=2,
+    )
+    house.run()
+    assert image in house.library.images
+    assert len(pauses) == 1
+
+
+ODD_IMAGES = """<R><requestId>r</requestId><imagesSet><item><imageId>{0}</imageId>
+<tagSet><item><name>no key</name></item></tagSet></item></imagesSet></R>"""
+
+
+@pytest.mark.parametrize("fault", [faults.raw(200, ODD_IMAGES), faults.error("InternalError")])
+def test_a_look_before_another_try_that_fails_is_that_items_trouble(
+    house: House, fault: faults.Fault
+) -> None:
+    image, snapshot = house.image(age_days=90), house.snapshot()
+    house.world.aws.faults.add("DeregisterImage", faults.throttled())
+    house.world.aws.faults.add("DescribeImages", fault, nth=2, times=None)
+    returned = house.returned()
+    assert image in house.library.images
+    assert house.library.deleted == [snapshot]
+    assert returned["failed"] == 0
+    assert returned["kept"]["deferred"] == 1
+    assert returned["reported"] is True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.house import WAYS, House
-from tests.integration.world import MANAGED, World
+from tests.integration.world import MANAGED, TABLE, World
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
@@ -86,24 +86,30 @@ def test_a_look_up_that_fails_keeps_what_it_could_have_spoken_for(
     assert done.metrics["LookUpFailures"][0] >= 1
 
 
-ODD = """<Response><requestId>r</requestId><{0}><item><name>no id</name></item></{0}></Response>"""
+NO_IMAGE = """<instancesSet><item><instanceId>i-00000001</instanceId>
+<instanceState><name>running</name></instanceState></item></instancesSet>"""
+NO_DATA = "<launchTemplateId>lt-00000001</launchTemplateId><versionNumber>1</versionNumber>"
+ODD = """<Response><requestId>r</requestId><{0}><item>{1}</item></{0}></Response>"""
 
 
 @pytest.mark.parametrize(
-    ("operation", "field"),
+    ("operation", "field", "item"),
     [
-        ("DescribeImageReferences", "imageReferenceSet"),
-        ("DescribeInstances", "reservationSet"),
-        ("DescribeLaunchTemplates", "launchTemplates"),
-        ("DescribeSnapshots", "snapshotSet"),
-        ("DescribeLockedSnapshots", "snapshotSet"),
+        ("DescribeImageReferences", "imageReferenceSet", "<name>no id</name>"),
+        ("DescribeInstances", "reservationSet", "<name>no instances</name>"),
+        ("DescribeInstances", "reservationSet", NO_IMAGE),
+        ("DescribeLaunchTemplates", "launchTemplates", "<name>no id</name>"),
+        ("DescribeLaunchTemplateVersions", "launchTemplateVersionSet", NO_DATA),
+        ("DescribeSnapshots", "snapshotSet", "<name>no id</name>"),
+        ("DescribeLockedSnapshots", "snapshotSet", "<name>no id</name>"),
     ],
 )
 def test_an_item_without_what_every_item_has_is_a_failed_look_up(
-    house: House, operation: str, field: str
+    house: House, operation: str, field: str, item: str
 ) -> None:
     image = house.image()
-    house.world.aws.faults.add(operation, faults.raw(200, ODD.format(field)), times=None)
+    house.library.add_template([{"ImageId": "ami-0123456789abcdef0"}])
+    house.world.aws.faults.add(operation, faults.raw(200, ODD.format(field, item)), times=None)
     done = house.run()
     assert image in house.library.images
     assert {line["error_code"] for line in done.lines if "look_up" in line} == {"NotAnAnswer"}
@@ -139,6 +145,12 @@ def _public(house: House) -> None:
     house.library.add_template([{"ImageId": f"resolve:ssm:{name}"}])
 
 
+def _public_by_its_arn(house: House) -> None:
+    name = "arn:aws:ssm:us-east-1::parameter/aws/service/ecs/optimized-ami/amazon-linux-2023"
+    house.library.add_template([{"ImageId": f"resolve:ssm:{name}"}])
+    house.library.unreadable.add(name)
+
+
 def _of_no_parameter(house: House) -> None:
     house.library.add_template([{"ImageId": "resolve:ssm:/nobody/has/this"}])
 
@@ -159,7 +171,9 @@ def _delete_template(house: House, template: str) -> None:
     del house.library.templates[template]
 
 
-@pytest.mark.parametrize("make", [_public, _of_no_parameter, _of_a_bad_name, _vanished])
+@pytest.mark.parametrize(
+    "make", [_public, _public_by_its_arn, _of_no_parameter, _of_a_bad_name, _vanished]
+)
 def test_a_reference_to_nothing_of_ours_keeps_nothing(
     house: House, make: Callable[[House], None]
 ) -> None:
@@ -186,6 +200,9 @@ def test_one_alias_that_cannot_be_read_keeps_images_only_and_is_named_with_its_c
         assert word in plan[image]["why"]
     assert plan[snapshot]["goes"] is True
     done = house.run()
+    note = house.world.aws.tables[TABLE].items["unseen-references",]["unseen"]["S"]
+    for word in (template, "/team/4", "let the function's role read /team/4"):
+        assert word in note  # for the doctor
     assert attempted(house) - {image, used} == {snapshot}
     assert done.metrics["LookUpFailures"] == [1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -223,3 +224,64 @@ def test_an_idle_run_reports_that_it_ran(house: House) -> None:
     (report,) = house.reports()
     assert report["snapshots"]["deleted"] == report["amis"]["deleted_amis"] == []
     assert house.world.aws.calls.count("PutItem") == 0
+
+
+def test_what_became_of_a_deletion_is_found_out_by_the_next_run_where_this_one_cannot(
+    house: House,
+) -> None:
+    snapshot = house.snapshot()
+    house.world.aws.faults.add("DeleteSnapshot", faults.dropped(after_effect=True), times=3)
+    blind = house.world.aws.faults.add(
+        "DescribeSnapshots", faults.error("AuthFailure"), nth=2, times=None
+    )
+    returned = house.returned()
+    assert house.library.deleted == [snapshot]
+    assert (returned["failed"], returned["snapshots_deleted"]) == (0, 0)
+    assert returned["kept"]["deferred"] == 1
+    blind.times = blind.fired
+    house.run()
+    first, *later = house.reports()
+    assert first["snapshots"] == {**first["snapshots"], "deleted": [], "failed": []}
+    assert [one["snapshots"]["deleted"] for one in later] == [[snapshot], []]
+
+
+def test_what_an_earlier_version_left_is_reported(house: House) -> None:
+    waited = {
+        "timestamp": "2025-11-25T12:30:00",
+        "snapshots": {
+            "type": "snapshots",
+            "deleted": ["snap-00000001"],
+            "failed": [{"id": "snap-00000002", "error": "no"}],
+            "cutoff_date": "2025-11-18T12:30:00",
+        },
+        "amis": {
+            "type": "amis",
+            "deleted_amis": ["ami-00000001"],
+            "deleted_snapshots": [],
+            "failed": [],
+            "cutoff_date": "2025-10-26T12:30:00",
+        },
+    }
+    left = house.snapshot(age_days=1)
+    intended = json.loads(json.dumps(waited))
+    intended["snapshots"] |= {"deleted": ["snap-00000003", left], "failed": []}
+    intended["amis"]["deleted_amis"] = []
+    key = f"cleanup-reports#{house.world.agent_id}"
+    body = {"waiting": [waited], "intended": intended, "busy_until": 1.5}
+    item = {"id": {"S": key}, "revision": {"N": "3"}, "backlog": {"S": json.dumps(body)}}
+    house.world.aws.tables[TABLE].items[key,] = item
+    done = house.run()
+    assert [line for line in done.lines if "item" in line] == []
+    first, second, _ = house.reports()
+    assert first == waited
+    assert second["snapshots"]["deleted"] == ["snap-00000003"]
+    assert house.world.aws.tables[TABLE].items == {}
+
+
+def test_an_item_that_cannot_be_read_is_logged_to_its_end(house: House) -> None:
+    key = f"cleanup-reports#{house.world.agent_id}"
+    text = "".join(f"{number:09}" for number in range(40_000))
+    house.world.aws.tables[TABLE].items[key,] = {"id": {"S": key}, "outbox": {"S": text}}
+    done = house.run()
+    assert text in "".join(line["item"] for line in done.lines if "item" in line)
+    assert max(len(line.get("item", "")) for line in done.lines) <= 100_000

@@ -68,6 +68,7 @@ ALLOWED = [
     Request("dynamodb:GetItem", TABLE, item(OUTBOX)),
     Request("dynamodb:PutItem", TABLE, item(OUTBOX)),
     Request("dynamodb:DeleteItem", TABLE, item(OUTBOX)),
+    Request("dynamodb:PutItem", TABLE, item("unseen-references")),
     Request("logs:PutLogEvents", LOG_STREAM, HERE),
     Request("sqs:SendMessage", FAILED_RUNS, HERE),
 ]

@@ -42,6 +42,7 @@ def item(*ids: str) -> dict[str, str | list[str]]:
 OURS = HERE | tag(ManagedBy="SpotOptimizer")
 REPLICA = HERE | tag(ReplicaId="rep-1", ParentInstance="i-1", Name="replica")
 REPORTED, PROVEN, SEEN, DOCTOR = "success-report#0af3", "lived-here#0af3", "first-seen", "doctor"
+NOTE = "unseen-references"
 VIA_SSM = {
     "kms:ViaService": f"ssm.{REGION}.amazonaws.com",
     "kms:EncryptionContext:PARAMETER_ARN": PARAMETER,
@@ -76,6 +77,7 @@ ALLOWED = [
     # what the doctor looks at
     Request("scheduler:GetSchedule", SCHEDULE, HERE),
     Request("cloudwatch:GetMetricData", context=HERE),
+    Request("dynamodb:GetItem", TABLE, item(NOTE)),
     Request("sts:DecodeAuthorizationMessage", context=HERE),
     Request("sts:DecodeAuthorizationMessage", context=ELSEWHERE),  # STS's global endpoint
 ]
@@ -132,6 +134,8 @@ DENIED = [
     Request("dynamodb:GetItem", TABLE + "2", item(REPORTED)),
     # housekeeping's items, and a call that names none
     Request("dynamodb:GetItem", TABLE, item("cleanup-reports#agent-1")),
+    Request("dynamodb:GetItem", TABLE, item(NOTE, "cleanup-reports#agent-1")),
+    Request("dynamodb:PutItem", TABLE, item(NOTE)),
     Request("dynamodb:BatchWriteItem", TABLE, item(REPORTED, "cleanup-reports#agent-1")),
     Request("dynamodb:PutItem", TABLE, HERE),
     Request("logs:CreateLogGroup", STACK.arn("TerminationLogGroup"), HERE),

@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handler.doctor import backend, clock, ec2, marked, runs, schedule, settings, table, token
+from handler.doctor import (
+    backend,
+    clock,
+    ec2,
+    housekeeping,
+    marked,
+    runs,
+    schedule,
+    settings,
+    table,
+    token,
+)
 from handler.doctor.dependencies import Dependencies, Part
 from handler.doctor.findings import Check, Finding, Status, depends, failed, skipped
 
@@ -25,6 +36,7 @@ PARTS: tuple[Part, ...] = (
     ec2.spot_requests,
     marked.examine,
     table.examine,
+    housekeeping.examine,
     schedule.examine,
     runs.last_run,
     runs.last_hour,

@@ -37,6 +37,8 @@ class DeletionStatus(Enum):
     FAILED = "failed"
     IN_USE = "in_use"
     GONE = "gone"
+    UNKNOWN = "unknown"
+    """EC2 did not answer, and did not show whether it is still there."""
     DEFERRED = "deferred"
 
 
@@ -108,19 +110,18 @@ class Deleting:
             if doubt is not None and isinstance(answer, AwsError):
                 doubtful.append((verdict, doubt))
             else:
-                ends.append(self._told(_read(verdict, answer, self.dry_run), owner))
+                end = _read(verdict, answer)
+                if self.dry_run:
+                    end = _foreseen(end, of_an_image=verdict.item_id in owner)
+                ends.append(self._told(end, owner))
         return ends + self._look_again(doubtful, owner)
 
     def _ask(self, verdict: Verdict) -> tuple[str | AwsError, AwsError | None]:
         """EC2's request id or error, and the last try without an answer: it may have happened."""
         doubt: AwsError | None = None
-        tries = 0
 
         def once() -> str | AwsError:
-            nonlocal doubt, tries
-            tries += 1
-            if tries > 1 and (changed := self._changed(verdict)) is not None:
-                return changed
+            nonlocal doubt
             before, doubt = doubt, OUT_OF_TIME  # until there is an answer, it may be late
             answer = self._once(verdict)
             unanswered = isinstance(answer, AwsError) and answer.kind in _UNANSWERED
@@ -131,7 +132,7 @@ class Deleting:
             self._made[verdict.kind] += 1
             if self._made[verdict.kind] > FREE_CALLS and self.retry.deadline.to_act() > 0:
                 self.retry.sleep(PAUSE)
-        return self.retry(once), doubt
+        return self.retry(once, lambda: self._changed(verdict)), doubt
 
     def _once(self, verdict: Verdict) -> str | AwsError:
         """DeregisterImage, its snapshots left alone, or DeleteSnapshot."""
@@ -151,26 +152,35 @@ class Deleting:
 
     def _changed(self, verdict: Verdict) -> AwsError | None:
         """Why it may not be asked for again: what has waited is looked at anew."""
-        tags = self.inventory.tags_of(verdict.kind, verdict.item_id)
-        if tags is None:
+        left = self.retry.deadline.to_act
+        item = replace(self.inventory, time_left=left).now(verdict.kind, verdict.item_id)
+        if item is None:
             return AwsError("Gone", "it is not there any more", ErrorKind.MISSING)
-        if isinstance(tags, AwsError) or tags == verdict.tags:
-            return tags if isinstance(tags, AwsError) else None
-        why = "its tags were changed meanwhile: a later run decides anew"
-        return AwsError("Changed", why, ErrorKind.THROTTLED)
+        if isinstance(item, AwsError):
+            why = f"it could not be looked at again ({item}): a later run decides anew"
+            return AwsError("NotSeen", why, ErrorKind.THROTTLED)
+        if item.tags != verdict.tags or item.state not in WHOLE:
+            why = "its tags or its state were changed meanwhile: a later run decides anew"
+            return AwsError("Changed", why, ErrorKind.THROTTLED)
+        return None
 
     def _look_again(
         self, doubtful: Sequence[tuple[Verdict, AwsError]], owner: Mapping[str, str]
     ) -> list[Deletion]:
         """What is no longer there was deleted by the call whose answer was lost."""
+        if self.dry_run:  # nothing can have happened
+            return [self._told(_unable(*one), owner) for one in doubtful]
         if not doubtful:
             return []
         ids = {kind: [one.item_id for one, _ in doubtful if one.kind is kind] for kind in Kind}
         present = self.inventory.present(ids[Kind.IMAGE], ids[Kind.SNAPSHOT])
         ends: list[Deletion] = []
         for verdict, error in doubtful:
-            if self.dry_run or isinstance(present, AwsError) or verdict.item_id in present:
-                end = Deletion(verdict, DeletionStatus.FAILED, str(error), error.code)
+            if isinstance(present, AwsError):
+                why = f"{error}, and it could not be looked at: {present}. The next run looks"
+                end = Deletion(verdict, DeletionStatus.UNKNOWN, why, error.code)
+            elif verdict.item_id in present:
+                end = _unable(verdict, error)
             else:
                 why = "it is gone, though EC2 did not answer"
                 end = Deletion(verdict, DeletionStatus.DELETED, why)
@@ -183,18 +193,29 @@ class Deleting:
         return end
 
 
-def _read(verdict: Verdict, answer: str | AwsError, dry_run: bool) -> Deletion:  # noqa: FBT001 - one of three
+def _read(verdict: Verdict, answer: str | AwsError) -> Deletion:
     if not isinstance(answer, AwsError):
-        status = DeletionStatus.PLANNED if dry_run else DeletionStatus.DELETED
-        return Deletion(verdict, status, verdict.why, request_id=answer)
-    if dry_run and answer.kind is ErrorKind.IN_USE:  # by the image, which would be gone
-        return Deletion(verdict, DeletionStatus.PLANNED, verdict.why)
+        return Deletion(verdict, DeletionStatus.DELETED, verdict.why, request_id=answer)
     if answer.kind is ErrorKind.MISSING:
         return Deletion(verdict, DeletionStatus.GONE, "somebody else deleted it meanwhile")
     status = _STATUS.get(answer.kind, DeletionStatus.FAILED)
     return Deletion(verdict, status, str(answer), answer.code, answer.request_id)
 
 
+def _unable(verdict: Verdict, error: AwsError) -> Deletion:
+    return Deletion(verdict, DeletionStatus.FAILED, str(error), error.code)
+
+
+def _foreseen(end: Deletion, *, of_an_image: bool) -> Deletion:
+    """A dry run's: what EC2 would delete; an image's snapshot is in use only until the image is gone."""
+    held = of_an_image and end.status is DeletionStatus.IN_USE
+    if end.status is DeletionStatus.DELETED or held:
+        return Deletion(end.verdict, DeletionStatus.PLANNED, end.verdict.why, None, end.request_id)
+    return end
+
+
+WHOLE = frozenset({"available", "completed"})
+"""States of images and of snapshots that may be deleted."""
 _OVER = frozenset({DeletionStatus.DELETED, DeletionStatus.GONE, DeletionStatus.PLANNED})
 """The image no longer holds its snapshots, or would not."""
 _UNANSWERED = frozenset({ErrorKind.NO_ANSWER, ErrorKind.FAULTY})

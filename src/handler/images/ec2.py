@@ -21,6 +21,8 @@ FILTER_VALUES = 200
 UNPROTECTED = frozenset({"", "disabled"})
 """`DeregistrationProtection` as long as there is none; after it was switched off with a cool-down it
 says "disabled after" some time, and holds until then (EC2 User Guide, deregistration protection)."""
+DEREGISTERED = "deregistered"
+"""Such an image is shown for a short while (EC2 API, DescribeImages)."""
 UNREADABLE = datetime.max.replace(tzinfo=UTC)
 """Stands for a last launch at a time that cannot be read: it counts as launched just now."""
 GIB = 1024**3
@@ -90,19 +92,17 @@ class Ec2Inventory:
             return frozenset() if found.kind is ErrorKind.NO_SUCH_CALL else found
         return frozenset(raw["SnapshotId"] for raw in found if raw.get("LockState") != "expired")
 
-    def tags_of(self, kind: Kind, item_id: str) -> Mapping[str, str] | AwsError | None:
-        """One item's tags as they are now; None when it is gone."""
-        if kind is Kind.IMAGE:
-            filters = [{"Name": "image-id", "Values": [item_id]}]
-            found = read_all(self.ec2, "describe_images", "Images", self.time_left, Filters=filters)
-        else:
-            filters = [{"Name": "snapshot-id", "Values": [item_id]}]
-            found = read_all(
-                self.ec2, "describe_snapshots", "Snapshots", self.time_left, Filters=filters
-            )
+    def now(self, kind: Kind, item_id: str) -> Image | Snapshot | AwsError | None:
+        """One item as it is at this moment; None when it is gone."""
+        return sound(lambda: self._now(kind, item_id))
+
+    def _now(self, kind: Kind, item_id: str) -> Image | Snapshot | AwsError | None:
+        operation, key, name, scope, read = _ASKED[kind]
+        filters = [{"Name": name, "Values": [item_id]}]
+        found = read_all(self.ec2, operation, key, self.time_left, Filters=filters, **scope)
         if isinstance(found, AwsError):
             return found
-        return _tags(found[0]) if found else None
+        return next((read(raw) for raw in found if raw.get("State") != DEREGISTERED), None)
 
     def present(
         self, images: Collection[str], snapshots: Collection[str]
@@ -114,18 +114,17 @@ class Ec2Inventory:
         self, images: Collection[str], snapshots: Collection[str]
     ) -> frozenset[str] | AwsError:
         there: set[str] = set()
-        for operation, key, name, attribute, ids in (
-            ("describe_images", "Images", "image-id", "ImageId", sorted(images)),
-            ("describe_snapshots", "Snapshots", "snapshot-id", "SnapshotId", sorted(snapshots)),
+        for kind, attribute, ids in (
+            (Kind.IMAGE, "ImageId", sorted(images)),
+            (Kind.SNAPSHOT, "SnapshotId", sorted(snapshots)),
         ):
-            scope = {"IncludeDisabled": True} if key == "Images" else {}
+            operation, key, name, scope, _ = _ASKED[kind]
             for start in range(0, len(ids), FILTER_VALUES):
                 filters = [{"Name": name, "Values": ids[start : start + FILTER_VALUES]}]
                 found = read_all(self.ec2, operation, key, self.time_left, Filters=filters, **scope)
                 if isinstance(found, AwsError):
                     return found
-                # A deregistered image is shown for a short while (EC2 API, DescribeImages).
-                there |= {raw[attribute] for raw in found if raw.get("State") != "deregistered"}
+                there |= {raw[attribute] for raw in found if raw.get("State") != DEREGISTERED}
         return frozenset(there)
 
 
@@ -179,3 +178,10 @@ def _moment(value: object) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+_ASKED: Mapping[Kind, tuple[str, str, str, dict[str, bool], Callable[..., Image | Snapshot]]] = {
+    Kind.IMAGE: ("describe_images", "Images", "image-id", {"IncludeDisabled": True}, _image),
+    Kind.SNAPSHOT: ("describe_snapshots", "Snapshots", "snapshot-id", {}, _snapshot),
+}
+"""How single items are asked for: operation, field, filter, what else; and how one is read."""

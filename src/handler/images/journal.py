@@ -17,7 +17,8 @@ from handler.telemetry import logger
 SHOWN = 100
 """Ids in one line."""
 LONGEST_ITEM = 100_000
-"""Characters of an item of the table that are logged: a line of CloudWatch Logs holds 256 KB."""
+"""Characters of an item of the table in one line: one of CloudWatch Logs holds 256 KB."""
+_WORRYING = frozenset({DeletionStatus.FAILED, DeletionStatus.UNKNOWN})
 COUNT, GIGABYTES, NO_UNIT = "Count", "Gigabytes", "None"
 Metric: TypeAlias = tuple[str, str, float]
 """Name, unit, value."""
@@ -62,7 +63,7 @@ class Journal:
 
     def ended(self, end: Deletion) -> None:
         """One line per attempt: what happened to an image or snapshot is found by its id."""
-        say = logger.warning if end.status is DeletionStatus.FAILED else logger.info
+        say = logger.warning if end.status in _WORRYING else logger.info
         fields = {
             "resource_id": end.verdict.item_id,
             "outcome": end.status.value,
@@ -81,6 +82,10 @@ class Journal:
             extra={"look_up": what, "error_code": error.code, "error": str(error)},
         )
 
+    def not_noted(self, error: AwsError) -> None:
+        """The doctor will not know; this run's lines do."""
+        logger.info("what could not be looked at could not be noted", extra={"error": str(error)})
+
     def not_accepted(self, error: BackendError) -> None:
         """The backend does not know for whom this run acts: it deletes nothing."""
         logger.warning(
@@ -89,11 +94,12 @@ class Journal:
         )
 
     def outbox_unreadable(self, item: str) -> None:
-        """Reports may be lost with it: this line is the only copy."""
-        logger.error(
-            "what earlier runs left cannot be read, and is replaced; here it is",
-            extra={"item": item[:LONGEST_ITEM]},
-        )
+        """Reports may be lost with it: these lines are the only copy."""
+        for start in range(0, len(item), LONGEST_ITEM):
+            logger.error(
+                "what earlier runs left cannot be read, and is replaced; here it is",
+                extra={"item": item[start : start + LONGEST_ITEM], "from": start},
+            )
 
     def stayed(self, verdicts: Sequence[Verdict]) -> None:
         """One line per reason, not per item: thousands stay in every run."""

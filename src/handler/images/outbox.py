@@ -64,7 +64,7 @@ class Outbox:
     @property
     def room(self) -> int:
         """How many deletions can be written down, whatever comes of them."""
-        return 0 if self._kept is None else (LARGEST - self._kept.size) // MOST_OF_ONE
+        return 0 if self._kept is None else room_beside(self._kept)
 
     def refused_lately(self, item_id: str) -> Refusal | None:
         """What EC2 would not delete, until it is worth another try."""
@@ -116,7 +116,10 @@ class Outbox:
         if self._kept is not None and self._intends:
             waiting = self._kept.waiting + (() if report.empty else (report,))
             refusals = self._refusals(self._kept.refusals, ends, known)
-            self._save(Contents(waiting, None, None, refusals, self._kept.revision))
+            # What is not known is left for the next run to look at.
+            unknown = {one.verdict.item_id for one in ends if one.status is DeletionStatus.UNKNOWN}
+            left = self._kept.intention.only(unknown) if self._kept.intention else None
+            self._save(Contents(waiting, left, None, refusals, self._kept.revision))
             if not report.empty and self._kept is not None:
                 return self._deliver()
         if self.waiting:
@@ -179,3 +182,8 @@ class Outbox:
         self._kept = None
         self._down = f"the idempotency table could not be used: {error}"
         return self._down
+
+
+def room_beside(kept: Contents) -> int:
+    """How many deletions can be written down beside what is kept, whatever comes of them."""
+    return (LARGEST - kept.size) // MOST_OF_ONE

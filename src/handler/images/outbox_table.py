@@ -165,7 +165,7 @@ def _read(item: Mapping[str, Any]) -> Contents:
     except (KeyError, ValueError, TypeError):
         revision = 0
     try:
-        body = json.loads(item["outbox"]["S"])
+        body = json.loads(item["outbox"]["S"]) if "outbox" in item else _earlier(item)
         busy = body["busy_until"]
         return Contents(
             tuple(from_body(raw) for raw in body["waiting"]),
@@ -179,3 +179,19 @@ def _read(item: Mapping[str, Any]) -> Contents:
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         return Contents(revision=revision, unreadable=str(item))
+
+
+def _earlier(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of an item of an earlier version: attribute `backlog`, its intention in a report's shape."""
+    body = json.loads(item["backlog"]["S"])
+    intended = body["intended"]
+    intention = intended and {
+        "at": intended["timestamp"],
+        "images_cutoff": intended["amis"]["cutoff_date"],
+        "snapshots_cutoff": intended["snapshots"]["cutoff_date"],
+        "images": intended["amis"]["deleted_amis"],
+        "image_snapshots": intended["amis"]["deleted_snapshots"],
+        "snapshots": intended["snapshots"]["deleted"],
+    }
+    kept = {"waiting": body["waiting"], "busy_until": body["busy_until"]}
+    return {**kept, "intention": intention, "refusals": {}}

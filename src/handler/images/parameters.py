@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.lists import ask, each_of, read_all
 
-PUBLIC = "/aws/service/"
-"""AWS's own parameters, which name AWS's own images. Nobody else can make names that begin with `aws`
+PUBLIC = re.compile(r"(arn:[^:]*:ssm:[^:]*::parameter)?/aws/service/")
+"""AWS's own parameters, by name or by ARN, which bears no account. They name AWS's own images, and nobody
+else can make names that begin with `aws`
 (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html)."""
 PAGE = 50
 """DescribeParameters' MaxResults."""
@@ -49,7 +51,7 @@ class Parameters:
 
         Ten names a call. One that is refused costs all ten of them: then each is asked alone.
         """
-        wanted = sorted(name for name in set(names) if not name.startswith(PUBLIC))
+        wanted = sorted(name for name in set(names) if not PUBLIC.match(name))
         batches = [wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE)]
         values = self._asked(batches)
         if isinstance(values, AwsError):

@@ -53,8 +53,9 @@ class PlanEntry:
 
 def plan(verdicts: Sequence[Verdict], rules: Sequence[RetentionRule] | AwsError) -> list[PlanEntry]:
     """The plan, what goes first."""
+    going = {one.item_id: one for one in verdicts if one.goes}
     return [
-        PlanEntry(one, _recycled(one, rules) if one.goes else None)
+        PlanEntry(one, _recycled(one, going, rules) if one.goes else None)
         for one in sorted(verdicts, key=lambda one: not one.goes)
     ]
 
@@ -85,15 +86,31 @@ def recycle_bin_rules(
     return rules
 
 
-def _recycled(verdict: Verdict, rules: Sequence[RetentionRule] | AwsError) -> str:
+def _recycled(
+    verdict: Verdict, going: Mapping[str, Verdict], rules: Sequence[RetentionRule] | AwsError
+) -> str:
+    """What the bin does for it. An AMI cannot be restored once a snapshot of it is gone.
+
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/recycle-bin-factors.html)
+    """
     if isinstance(rules, AwsError):
         return f"the rules could not be looked up: {rules}"
-    days = [
-        rule.days
-        for rule in rules
-        if rule.for_images is (verdict.kind is Kind.IMAGE) and rule.keeps(verdict.tags)
-    ]
-    return f"kept for {max(days)} days" if days else NO_RULE
+    days = _days(verdict, rules)
+    for part in verdict.parts:
+        if days and part in going and (of_part := _days(going[part], rules)) < days:
+            return f"{_kept(days)}, but of no use without its snapshot {part}: {_kept(of_part)}"
+    return _kept(days)
+
+
+def _days(verdict: Verdict, rules: Sequence[RetentionRule]) -> int:
+    """How long the bin keeps it; 0: not at all."""
+    is_image = verdict.kind is Kind.IMAGE
+    fitting = (r for r in rules if r.for_images is is_image and r.keeps(verdict.tags))
+    return max((rule.days for rule in fitting), default=0)
+
+
+def _kept(days: int) -> str:
+    return f"kept for {days} days" if days else NO_RULE
 
 
 def _bears(tags: Mapping[str, str], pair: tuple[str, str]) -> bool:

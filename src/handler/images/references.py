@@ -24,7 +24,8 @@ VANISHED = frozenset(
 )
 """A template that somebody deleted between two calls: it uses nothing any more."""
 ALIAS = "resolve:ssm:"
-_ID = re.compile(r"\b(?:ami|snap)-[0-9a-f]{8,17}\b")
+_ID = re.compile(r"(?:ami|snap)-[0-9a-f]{8,17}")
+"""Whatever stands around it: `golden_ami-0123456789abcdef0_v2` refers to it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,6 @@ class AccountReferences:
                 instance["ImageId"]: f"instance {instance['InstanceId']}"
                 for reservation in found
                 for instance in reservation["Instances"]
-                if "ImageId" in instance
             }
         )
 
@@ -205,9 +205,9 @@ class AccountReferences:
         aliases: dict[str, str] = {}
         for one in versions:
             user = f"launch template {one['LaunchTemplateId']} version {one['VersionNumber']}"
-            data = one.get("LaunchTemplateData") or {}
+            data = one["LaunchTemplateData"]
             users |= dict.fromkeys(ids_in(data), user)
-            if (image := str(data.get("ImageId", ""))).startswith(ALIAS):
+            if (image := data.get("ImageId", "")).startswith(ALIAS):
                 aliases[image.removeprefix(ALIAS)] = user
         answers = Parameters(self.clients["ssm"], self.time_left).values(aliases)
         if isinstance(answers, AwsError):

@@ -6,7 +6,7 @@ The report's shape is the contract's (section 1).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +66,15 @@ class Intention:
     images: tuple[str, ...]
     image_snapshots: tuple[str, ...]
     snapshots: tuple[str, ...]
+
+    def only(self, ids: Collection[str]) -> Intention | None:
+        """What it says of these; None if it says nothing of them."""
+        images, parts, snapshots = (
+            tuple(one for one in some if one in ids)
+            for some in (self.images, self.image_snapshots, self.snapshots)
+        )
+        left = replace(self, images=images, image_snapshots=parts, snapshots=snapshots)
+        return left if images or parts or snapshots else None
 
     def carried_out(self, present: Collection[str]) -> CleanupReport:
         """The report of it, once it is known what of it is still there."""

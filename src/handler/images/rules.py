@@ -30,6 +30,8 @@ MANAGED_TAGS = ("aws:backup:", "aws:dlm:")
 """Keys of what AWS Backup and Data Lifecycle Manager look after; nobody else can set `aws:` tags.
 EC2 refuses to delete AWS Backup's (EC2 User Guide, "Deregister an Amazon EC2 AMI")."""
 BACKUP_OWNER = "aws-backup-vault"
+FAILURES_SHOWN = 3
+"""Each of thousands of items says why it is unproven: in the log, and in an answer of at most 6 MB."""
 COPIED_FROM = frozenset({"", "vol-ffffffff"})
 """The volume ids of copies: "arbitrary", and to be used for no purpose (EC2 API, Snapshot)."""
 
@@ -157,6 +159,8 @@ def _unproven(view: View, item: Image | Snapshot) -> str | None:
     latest = isinstance(item, Snapshot) and item.snapshot_id in view.latest
     if isinstance(volumes, AwsError) and latest:
         failed.append(f"volumes ({volumes})")
+    if (more := len(failed) - FAILURES_SHOWN) > 0:
+        failed = [*failed[:FAILURES_SHOWN], f"and {more} more, each in a line of the log"]
     return "could not be looked up: " + "; ".join(failed) if failed else None
 
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from handler.aws.errors import AwsError
-from handler.aws.lists import CallCount
+from handler.aws.lists import CallCount, sound
 from handler.aws.retry import OUT_OF_TIME, Retry
+from handler.aws.unseen_note import UnseenNote
 from handler.backend.errors import BackendError
 from handler.backend.token import TokenError
 from handler.deadline import Deadline
@@ -23,8 +24,8 @@ from handler.images.journal import Journal
 from handler.images.last_look import LastQuestions
 from handler.images.look import look
 from handler.images.model import Inventory, Kind, Policy, Reason, Verdict, keep, oldest_first
-from handler.images.outbox import Outbox
-from handler.images.outbox_table import OutboxTable
+from handler.images.outbox import Outbox, room_beside
+from handler.images.outbox_table import Contents, OutboxTable
 from handler.images.plan import PlanEntry, plan, recycle_bin_rules
 from handler.images.report import intention, report
 from handler.images.rules import decide
@@ -85,6 +86,7 @@ class HousekeepingRun:
         inventory = look(
             self.to.client, self.deadline.to_act, self.policy, now, self._look_up_failed
         )
+        self._note(inventory, now)
         verdicts = decide(inventory, self.policy, now)
         chosen, parts, stay = self._choose(inventory, verdicts, outbox, stop, now)
         if outbox is not None and chosen:
@@ -139,16 +141,14 @@ class HousekeepingRun:
             if stop is not None:
                 stay[one.item_id] = keep(one, Reason.DEFERRED, stop)
             elif refusal is not None:
-                why = f"EC2 refused it {refusal.times} times; the next try is after {refusal.again.isoformat()}"
+                why = f"EC2 did not delete it when asked ({refusal.times} runs); the next try is after {refusal.again.isoformat()}"
                 stay[one.item_id] = keep(one, Reason.DEFERRED, why)
             else:
                 queue.append(one)
         if not queue:
             return [], [], stay
         last = LastQuestions(self.to.client("ec2"), self.deadline.to_act, self._look_up_failed)
-        room = len(inventory.images) + len(inventory.snapshots)
-        if outbox is not None:
-            room = outbox.room
+        room = room_beside(Contents()) if outbox is None else outbox.room
         chosen, stayed = choose(queue, self.cap, room, last.stay)
         parts, parts_stay = parts_of(chosen, inventory, self.policy, now, last.stay)
         return chosen, parts, stay | stayed | parts_stay
@@ -184,7 +184,7 @@ class HousekeepingRun:
         )
 
     def _plan(self, verdicts: Sequence[Verdict]) -> list[PlanEntry]:
-        rules = recycle_bin_rules(self.to.client("rbin"), self.deadline.to_act)
+        rules = sound(lambda: recycle_bin_rules(self.to.client("rbin"), self.deadline.to_act))
         if isinstance(rules, AwsError):
             self._look_up_failed("Recycle Bin", rules)
         return plan(verdicts, rules)
@@ -192,6 +192,14 @@ class HousekeepingRun:
     def _inventory(self) -> Ec2Inventory:
         """For a look at what became of deletions: it may go on until the reports are due."""
         return Ec2Inventory(self.to.client("ec2"), self.deadline.to_report)
+
+    def _note(self, inventory: Inventory, now: datetime) -> None:
+        """For the doctor."""
+        unseen = [str(one) for one in inventory.references.unseen]
+        note = UnseenNote(self.to.table.client, self.to.table.table)
+        failed = note.leave(unseen, now) if unseen else None
+        if failed is not None:
+            self.to.journal.not_noted(failed)
 
     def _look_up_failed(self, what: str, error: AwsError) -> None:
         self._look_ups_failed += error is not OUT_OF_TIME

@@ -131,4 +131,8 @@ def counted(
     return considered, kept, statuses
 
 
-_STAYED = {DeletionStatus.IN_USE: Reason.IN_USE, DeletionStatus.DEFERRED: Reason.DEFERRED}
+_STAYED = {
+    DeletionStatus.IN_USE: Reason.IN_USE,
+    DeletionStatus.DEFERRED: Reason.DEFERRED,
+    DeletionStatus.UNKNOWN: Reason.DEFERRED,
+}

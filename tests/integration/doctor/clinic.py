@@ -36,6 +36,7 @@ CHECKS = [
     "ec2_spot_requests",
     "marked_instances",
     "idempotency_table",
+    "housekeeping_references",
     "schedule",
     "last_run",
     "last_hour",
