@@ -40,13 +40,22 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def outside_make() -> dict[str, str]:
+    """The environment without what `make test` itself hands down: a make below another talks of directories."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    }
+
+
 def run(checkout: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     paths = [str(checkout / "bin"), str(ROOT / ".venv" / "bin"), os.environ["PATH"]]
     return subprocess.run(
         # The set-up is taken as done, however old it is.
         ["make", "-o", "setup", f"PATH={os.pathsep.join(paths)}", *arguments],
         cwd=checkout,
-        env={**os.environ, **more},
+        env={**outside_make(), **more},
         capture_output=True,
         text=True,
         check=False,

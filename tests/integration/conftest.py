@@ -56,6 +56,13 @@ def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
 
 
+@pytest.fixture
+def lists_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For runs of a few seconds, which give up soon what is never answered: a fifth of that is too
+    little for the list on a busy machine, where lists are not the point."""
+    monkeypatch.setattr("handler.deadline.LISTING_SHARE", 0.6)
+
+
 @pytest.fixture(autouse=True)
 def _nobody_is_left() -> Iterator[None]:
     """What a run does not wait for any more goes on in its thread: not into the next test."""

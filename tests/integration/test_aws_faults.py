@@ -32,6 +32,9 @@ SSM_FAULTS = [
 ]
 
 
+pytestmark = pytest.mark.usefixtures("lists_have_time")
+
+
 # SSM.
 
 

@@ -198,6 +198,7 @@ def test_trouble_with_the_list_fails_the_run_and_ends_nothing(
 
 
 @BY_NAME
+@pytest.mark.usefixtures("lists_have_time")
 def test_trouble_with_a_report_leaves_it_to_the_next_run(
     account: Account, scripted: ScriptedBackend, trouble: Trouble
 ) -> None:

@@ -444,7 +444,7 @@ def test_what_ec2_has_forgotten_is_reported_as_of_its_marking() -> None:
     assert around.backend.reports[0].ended_at == NOW - timedelta(days=40)
 
 
-@pytest.mark.parametrize("waited", [None, 5.0])
+@pytest.mark.parametrize("waited", [None, 5.0, 59.9])
 def test_what_may_not_be_shown_yet_is_looked_at_twice(waited: float | None) -> None:
     around, clock = outside(1), FakeClock()
     around.lists(listing(marked(1, REPLICA, waited=waited)))
@@ -455,6 +455,13 @@ def test_what_may_not_be_shown_yet_is_looked_at_twice(waited: float | None) -> N
     run(around, clock=clock)
     assert clock.slept[0] == 3.0
     assert around.fleet.terminated == [iid(1)]
+
+
+def test_what_was_marked_a_minute_ago_is_looked_at_once() -> None:
+    around, clock = FakeDependencies(FakeFleet(), [marked(1, REPLICA, waited=60.0)]), FakeClock()
+    assert run(around, clock=clock).as_returned()["already_gone"] == 1
+    assert len(around.fleet.called("look")) == 1
+    assert not clock.slept
 
 
 def test_a_look_up_that_aws_refuses_is_told_with_its_code() -> None:
