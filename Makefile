@@ -12,7 +12,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_CODE := src backend local tests benchmarks tools
 REGION ?=
 AGENT ?=
+STACK ?=
 EVENT ?= events/schedule.json
+VERSION ?=
 
 .PHONY: help
 help: ## Show this help
@@ -46,7 +48,9 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	$$compile requirements-dev.in -o requirements-dev.txt; \
 	sed 's/ *\\$$//; /--hash/d' requirements-dev.txt | grep -E '^[a-z]' > .cache-constraints.txt; \
 	$$compile layers/dependencies/requirements.in -c .cache-constraints.txt -o layers/dependencies/requirements.txt; \
-	$$compile benchmarks/requirements-custodian.in -o benchmarks/requirements-custodian.txt; \
+	for alone in benchmarks/requirements-custodian tools/checkov/requirements requirements-docs requirements-release; do \
+	  $$compile $$alone.in -o $$alone.txt; \
+	done; \
 	rm .cache-constraints.txt
 
 ## ---- run it here ---------------------------------------------------------------------------------
@@ -83,30 +87,44 @@ doctor: setup ## Examine the function on that stack, or on one of its own: what 
 dashboard: setup ## Draw the template's dashboards from a local week: pages in build/, pictures in docs/
 	@PYTHONPATH=src python -m tools.dashboard_preview
 
+.PHONY: configuration
+configuration: setup ## Write docs/configuration.md: every parameter and variable, from the templates and the code
+	@PYTHONPATH=src python -m tools.configuration
+
 ## ---- check it ------------------------------------------------------------------------------------
 
 .PHONY: test
 test: setup lint types ## All checks and tests
-	@python -m pytest -n auto -q --ignore tests/reliability
+	@python -m pytest -n auto -q
 
 .PHONY: soak
-soak: setup ## The long property, fault and crash tests; writes docs/reliability.md
-	@SOAK=1 python -m pytest tests/reliability -q --timeout 1800
+soak: setup ## The long fault and crash tests, hours; writes docs/reliability.md (SOAK_SECONDS=600: ten minutes)
+	@SOAK=1 python -m pytest tests/reliability -n 3 -q --timeout 36000
 	@SOAK=1 python -m pytest tests/property/test_random_inventories.py tests/integration/test_housekeeping_random.py -q --timeout 1800
 
 .PHONY: mutants
 mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")
 	@python -m tools.mutants $(MUTANTS)
 
-# Cloud Custodian, a peer that the benchmarks run beside, in an environment of its own.
-.cache/custodian/.ready: benchmarks/requirements-custodian.txt .venv/.ready
-	@$(UV) venv -q --clear --python .venv/bin/python .cache/custodian
-	@$(UV) pip sync -q --python .cache/custodian --require-hashes $<
+# What only one target needs has an environment of its own, so that `make setup` stays quick: Cloud Custodian, a peer that
+# the benchmarks run beside; checkov, which pins half of the development packages; the docs' tools; a release's tools.
+.cache/custodian/.ready: benchmarks/requirements-custodian.txt
+.cache/checkov/.ready: tools/checkov/requirements.txt
+.cache/docs/.ready: requirements-docs.txt
+.cache/release/.ready: requirements-release.txt
+.cache/%/.ready: .venv/.ready
+	@$(UV) venv -q --clear --python .venv/bin/python .cache/$*
+	@$(UV) pip sync -q --python .cache/$* --require-hashes $(filter %.txt,$^)
 	@touch $@
 
 .PHONY: bench
 bench: setup .cache/custodian/.ready ## Measure beside the peers; writes docs/performance.md (BENCH="idle burst": only these)
 	@PYTHONPATH=src python -m benchmarks $(BENCH)
+
+.PHONY: docs
+docs: setup .cache/docs/.ready ## Build the docs as a site in build/site, every link checked
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/mkdocs build --strict
+	@python -m tools.site_check build/site
 
 .PHONY: lint
 lint: setup ## ruff: rules and format
@@ -127,6 +145,10 @@ format: setup ## Format, and mend what ruff can
 validate: setup ## Lint the templates
 	@sam validate --lint && cfn-lint template.yaml monitoring.yaml
 
+.PHONY: checkov
+checkov: setup .cache/checkov/.ready ## Have checkov judge the transformed templates; each exception is explained
+	@python -m tools.checkov
+
 .PHONY: build
 build: setup ## Build the function and the layer
 	@sam build --cached --parallel
@@ -143,6 +165,10 @@ deploy: setup ## Build and deploy a stack of samconfig.toml (REGION=us-east-1)
 dry-run: setup ## Deploy the same beside it as a stack that only plans (REGION=us-east-1)
 	@python -m tools.stacks dry-run "$(REGION)"
 
+.PHONY: verify
+verify: setup ## Does a deployed stack work? Asks AWS and changes nothing (REGION=us-east-1 STACK=another's name)
+	@PYTHONPATH=src python -m tools.verify "$(REGION)" $(if $(STACK),--stack "$(STACK)")
+
 .PHONY: destroy
 destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION=us-east-1)
 	@python -m tools.stacks destroy "$(REGION)"
@@ -150,6 +176,10 @@ destroy: setup ## Delete a stack, once you have confirmed; its log stays (REGION
 .PHONY: stack-set-template
 stack-set-template: setup ## Build a template without transform and nested stack, for StackSets (BUCKET=...)
 	@python -m tools.stack_set "$(BUCKET)"
+
+.PHONY: release
+release: setup .cache/release/.ready ## Check, build into build/release, describe what is shipped, tag (VERSION=1.0.0)
+	@python -m tools.release "$(VERSION)"
 
 .PHONY: clean
 clean: ## Remove everything that was made here

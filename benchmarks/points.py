@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from benchmarks import artifact, burst, cold, drain, growth, housekeeping, idle, money
+from benchmarks import agents, artifact, burst, cold, drain, growth, housekeeping, idle, money
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal
 
@@ -27,5 +27,5 @@ class Point(Protocol):
 
 ALL: dict[str, Point] = {
     module.__name__.rpartition(".")[2]: cast("Point", module)
-    for module in (idle, cold, burst, drain, growth, artifact, money, housekeeping)
+    for module in (idle, cold, burst, drain, growth, artifact, money, housekeeping, agents)
 }

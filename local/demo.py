@@ -9,16 +9,19 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from local.demo_agents import too_few_tags, two_agents
 from local.demo_housekeeping import old_images_and_snapshots
-from local.scene import Scene
+from local.scene import LOGICAL_ID, Scene
 from local.stack import new_agent, run_stack
+from local.tags import first_server, manual_replica, new_server
 
 
 def manual_replica_disabled(scene: Scene) -> None:
     """Scenario 1 of the guide: a replica that is no longer wanted ends at once."""
     operator, agent = scene.stack.operator, scene.stack.agent_id
-    operator.register_primary(agent, scene.launch("primary", "a"), az="us-east-1a")
-    replica = scene.launch("replica", "b")
+    primary = scene.launch("a", first_server("primary"))
+    operator.register_primary(agent, primary, az="us-east-1a")
+    replica = scene.launch("b", manual_replica("replica", LOGICAL_ID, primary))
     scene.say("manual replica on; the replica is ready; manual replica off")
     operator.enable_manual_replica(agent, replica, az="us-east-1b")
     operator.replica_ready(agent, replica)
@@ -33,15 +36,16 @@ def manual_replica_disabled(scene: Scene) -> None:
         "the database has termination_confirmed",
         bool(scene.row("replica", "replicas")["termination_confirmed"]),
     )
-    scene.show_rows("replicas", "instance_id", "status", "termination_confirmed", "terminated_at")
+    scene.show_rows("replicas", "status", "termination_confirmed", "terminated_at")
     scene.check("it is not listed again", scene.listed() == [])
 
 
 def replica_promoted(scene: Scene) -> None:
     """Scenario 2: the old primary becomes a zombie, and ends after its wait."""
     operator, agent = scene.stack.operator, scene.stack.agent_id
-    operator.register_primary(agent, scene.launch("old primary", "a"), az="us-east-1a")
-    replica = scene.launch("replica", "b")
+    primary = scene.launch("a", new_server("old primary", LOGICAL_ID))
+    operator.register_primary(agent, primary, az="us-east-1a")
+    replica = scene.launch("b", manual_replica("replica", LOGICAL_ID, primary))
     operator.enable_manual_replica(agent, replica, az="us-east-1b")
     operator.replica_ready(agent, replica)
     scene.say("the replica is promoted: the old primary is a zombie")
@@ -61,15 +65,16 @@ def replica_promoted(scene: Scene) -> None:
         "the database has it terminated and confirmed",
         row["instance_status"] == "terminated" and bool(row["termination_confirmed"]),
     )
-    scene.show_rows("instances", "id", "instance_status", "termination_confirmed", "terminated_at")
+    scene.show_rows("instances", "instance_status", "termination_confirmed", "terminated_at")
     scene.check("the next run has nothing to do", scene.run()["listed"] == 0)
 
 
 def auto_terminate_off(scene: Scene) -> None:
     """Scenario 3: with auto-terminate off nothing is listed and nothing ends."""
     operator, agent = scene.stack.operator, scene.stack.agent_id
-    operator.register_primary(agent, scene.launch("old primary", "a"), az="us-east-1a")
-    replica = scene.launch("replica", "b")
+    primary = scene.launch("a", new_server("old primary", LOGICAL_ID))
+    operator.register_primary(agent, primary, az="us-east-1a")
+    replica = scene.launch("b", manual_replica("replica", LOGICAL_ID, primary))
     operator.enable_manual_replica(agent, replica, az="us-east-1b")
     operator.replica_ready(agent, replica)
     scene.say("auto-terminate off; the replica is promoted; 10 minutes pass")
@@ -81,14 +86,20 @@ def auto_terminate_off(scene: Scene) -> None:
     scene.check("the zombie goes on running", scene.state("old primary") == "running")
     scene.check("the run did nothing", returned["listed"] == returned["terminated"] == 0)
     scene.check("the run says why", returned["auto_terminate_enabled"] is False)
-    scene.show_rows("instances", "id", "instance_status", "termination_confirmed")
+    scene.show_rows("instances", "instance_status", "termination_confirmed")
+    scene.say("auto-terminate on")
+    operator.set_auto_terminate(agent, enabled=True)
+    scene.run()
+    scene.check("now the zombie ends", scene.state("old primary") == "terminated")
 
 
 SCENES: list[tuple[str, Callable[[Scene], None]]] = [
     ("1  Manual replica on, ready, off", manual_replica_disabled),
     ("2  Replica promoted, zombie times out", replica_promoted),
     ("3  Auto-terminate off", auto_terminate_off),
-    ("4  Old images and snapshots", old_images_and_snapshots),
+    ("4  Two agents in one run, one of them switched off", two_agents),
+    ("5  Machines that bear too few tags", too_few_tags),
+    ("6  Old images and snapshots", old_images_and_snapshots),
 ]
 
 
@@ -99,7 +110,9 @@ def main() -> int:
     with run_stack() as stack:
         console.print(
             f"[dim]AWS is moto's server at {stack.aws_url}, the backend is at {stack.backend_url} "
-            "on SQLite; the handler is the real one.[/]"
+            "on SQLite; the handler is the real one.\n"
+            "▸ is what somebody, or time, does; ✓ is what must hold then. The machines bear the tags of the "
+            "original agent's.[/]"
         )
         for title, play in SCENES:
             console.print(Panel(title, style="bold"))

@@ -1,4 +1,4 @@
-"""The demo's fourth scene: old images and snapshots, of which some may go."""
+"""The demo's sixth scene: old images and snapshots, of which some may go."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT = "123456789012"
 
 
 def old_images_and_snapshots(scene: Scene) -> None:
-    """Scenario 4: what is old and proven unused goes, after a dry run that says so."""
+    """Scenario 6: what is old and proven unused goes, after a dry run that says so."""
     (instance,) = scene.stack.launch(tags={})
     images = {
         "unused": _image(scene, instance, "unused", age_days=60, source="i-1"),

@@ -75,6 +75,9 @@ def explain(console: Console, stack: Stack, zombies: list[str]) -> None:
     console.print("\n[bold]The function's environment[/]")
     for name, value in stack.environment().items():
         say(console, f"  export {name}={value}")
+    console.print("\n[bold]What the runbook's commands take[/]")
+    say(console, f"  export CLIENT_TOKEN={stack.client.token}")
+    say(console, f"  export CLIENT_ID={stack.client.client_id}")
     console.print("\n[bold]Ask the backend what it lists[/]")
     say(
         console,

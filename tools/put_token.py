@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.stack_config import StackConfig, StackConfigError
 
@@ -33,16 +34,22 @@ def put_token(config: StackConfig, agent: str) -> None:
     """Create or replace the parameter; under the stack's own key, where it has one.
 
     Raises:
-        StackConfigError: as above; or the token is empty or has blanks in it.
+        StackConfigError: as above; or the token is empty or has blanks in it, or AWS did not take it.
     """
     name = parameter_name(config, agent)
+    session = boto3.Session(region_name=config.region)
+    if session.get_credentials() is None:
+        raise StackConfigError("this shell has no AWS credentials: nothing was asked or changed")
     prompt = f"client token for {name} in {config.region} (it is not shown): "
     token = (getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()).strip()
     if not token or not token.isprintable() or " " in token:
         raise StackConfigError("that is no token: nothing was changed")
     key = config.parameters.get("TokenKmsKeyArn", "")
     given: dict[str, Any] = {"KeyId": key} if key else {}
-    answer = boto3.client("ssm", region_name=config.region).put_parameter(
-        Name=name, Value=token, Type="SecureString", Overwrite=True, **given
-    )
+    try:
+        answer = session.client("ssm").put_parameter(
+            Name=name, Value=token, Type="SecureString", Overwrite=True, **given
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise StackConfigError(f"{name} was not put: {error}") from None
     print(f"{name} in {config.region}: version {answer['Version']}")

@@ -29,11 +29,7 @@ def build() -> int:
             *("--parameter-overrides", f"Architecture={ARCHITECTURE}"),
         ],
         cwd=ROOT,
-        env={
-            **sam_environment(os.environ),
-            "PATH": path,
-            "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1",
-        },
+        env={**sam_environment(os.environ), "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

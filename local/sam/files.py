@@ -57,7 +57,6 @@ def write(folder: Path, variables: Mapping[str, str]) -> Path:
         "debug_port": free_port(),
         "add_host": f"{HOST}:host-gateway",
         "region": variables["AWS_REGION"],
-        "language_extensions": True,
         "layer_cache_basedir": str(folder / "layers"),
         # It is pulled all the same where it is not there.
         "skip_pull_image": True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from handler.instances.ports import CancelledRequest
     from handler.instances.provenance import CloudTrailHistory, Unknown
     from handler.settings import Settings
+    from handler.telemetry import Metric
 
 
 class Environment:
@@ -51,6 +52,11 @@ class Environment:
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
+
+    @cached_property
+    def send_metrics(self) -> Callable[[Sequence[Metric]], None]:
+        """Powertools' metrics."""
+        return metrics_to(self.settings.metrics_namespace, self.settings.service_name)
 
     @cached_property
     def session(self) -> requests.Session:
@@ -140,7 +146,7 @@ class Environment:
         """When each machine was first seen."""
         from handler.instances.first_seen import FirstSeen
 
-        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table, _without_memory)
+        return FirstSeen(lambda: self.dynamodb, self.settings.idempotency_table)
 
 
 @dataclass
@@ -183,13 +189,15 @@ class TerminationDependencies:
             window_seconds=settings.idempotency_window_seconds,
             known=self.environment.acknowledged,
             deadline=self.deadline,
-            warn=_without_table,
+            warn=self.journal.table_not_usable,
         )
 
     @property
     def first_seen(self) -> FirstSeen:
-        """When each machine was first seen."""
-        return self.environment.first_seen
+        """When each machine was first seen; the memory outlives the run, who is told of its trouble does not."""
+        memory = self.environment.first_seen
+        memory.warn = partial(self.journal.look_up_failed, "when first seen")
+        return memory
 
     def tell(self, settled: Sequence[Settled]) -> None:
         """Send the run's events, where the operator wants any."""
@@ -234,8 +242,7 @@ class TerminationDependencies:
     @cached_property
     def journal(self) -> Journal:
         """The log and the metrics."""
-        settings = self.environment.settings
-        return Journal(metrics_to(settings.metrics_namespace, settings.service_name), VERSION)
+        return Journal(self.environment.send_metrics, VERSION)
 
 
 def housekeeping_dependencies(
@@ -257,24 +264,12 @@ def housekeeping_dependencies(
         destroying=lambda: environment.counted("ec2", tries=1),
         calls=environment.calls,
         table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
-        journal=HousekeepingJournal(metrics_to(settings.metrics_namespace, settings.service_name)),
-    )
-
-
-def _without_table(cause: str) -> None:
-    logger.warning(
-        "idempotency table not usable: reports go on without it, and may be made twice", cause=cause
+        journal=HousekeepingJournal(environment.send_metrics, VERSION),
     )
 
 
 def _without_events(cause: str) -> None:
     logger.warning("events not delivered", extra={"cause": cause})
-
-
-def _without_memory(cause: str) -> None:
-    logger.info(
-        "memory of first sight not usable: InstancesOverdue may be late", extra={"cause": cause}
-    )
 
 
 @lru_cache(maxsize=8)

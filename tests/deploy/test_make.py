@@ -192,6 +192,24 @@ def test_a_token_is_put_and_replaced_and_never_shown(
     assert "version 2" in shown.out
 
 
+def test_without_credentials_no_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr("sys.stdin", FakeTerminal())
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: None)
+    with pytest.raises(StackConfigError, match="no AWS credentials"):
+        put_token.put_token(config("/spot/token"), "")
+
+
+def test_what_aws_refuses_is_said_in_one_line_without_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", FakeTerminal())
+    monkeypatch.setattr("getpass.getpass", lambda _: "s3cret")
+    with mock_aws(), pytest.raises(StackConfigError, match="/aws/token was not put: ") as told:
+        put_token.put_token(config("/aws/token"), "")
+    assert "s3cret" not in str(told.value)
+
+
 class FakeTerminal:
     """Somebody is at the keyboard."""
 
@@ -203,5 +221,5 @@ class FakeTerminal:
 def test_what_is_no_token_changes_nothing(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     monkeypatch.setattr("sys.stdin", FakeTerminal())
     monkeypatch.setattr("getpass.getpass", lambda _: typed)
-    with pytest.raises(StackConfigError, match="nothing was changed"):
+    with mock_aws(), pytest.raises(StackConfigError, match="nothing was changed"):
         put_token.put_token(config("/spot/token"), "")

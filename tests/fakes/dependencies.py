@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from handler.doctor.dependencies import Dependencies
@@ -48,6 +49,7 @@ class FakeEnvironment:
     settings: Settings
     machines: Any = field(default_factory=FakeFleet)
     services: dict[str, Service] = field(default_factory=dict)
+    listed_lately: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def dynamodb(self) -> Service:

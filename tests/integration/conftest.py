@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import boto3
 import botocore.loaders
 import botocore.session
 import pytest
+import requests
 
 from backend.app import create_app
 from backend.client import Credentials, OperatorClient
@@ -22,9 +28,13 @@ from backend.server import serve
 from handler.backend import api
 from handler.instances import report
 from local.stack import Stack, create_table, run_aws
+from tests.integration.night import AGENT, STACK, Night, make_schedule
+from tests.integration.owner import Owner
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
-from tests.integration.world import TABLE, Account, World
+from tests.integration.world import PARAMETER, TABLE, Account, World
+from tests.reliability.fake_time import FakeTime
+from tests.support.backend import Clock
 from tools.ec2_emulator import Emulator
 from tools.ec2_emulator.clock import ManualClock
 
@@ -151,6 +161,12 @@ def lonely_world(aws: Emulator, ec2_clock: ManualClock) -> Iterator[World]:
 
 
 @pytest.fixture
+def owner(aws: Emulator, ec2_clock: ManualClock, backend: OperatorClient, clock: Clock) -> Owner:
+    """An owner of three agents on the original backend, on both databases in turn."""
+    return Owner.of(Account(aws, ec2_clock, backend.base_url, ""), backend, clock)
+
+
+@pytest.fixture
 def scripted() -> Iterator[ScriptedBackend]:
     """A backend that does what a test says."""
     with ScriptedBackend(TOKEN) as server:
@@ -177,3 +193,39 @@ def moto_url(moto_server: str) -> str:
     """Moto's server, with the idempotency table."""
     create_table(Stack(moto_server, "", OperatorClient(""), Credentials("", ""), ""))
     return moto_server
+
+
+@pytest.fixture
+def night(
+    request: pytest.FixtureRequest, emulator: Emulator, moto_url: str, tmp_path: Path
+) -> Iterator[Night]:
+    """A healthy stack whose minute 0 lies so far back that the night ends about now."""
+    minutes = getattr(request, "param", 1)
+    clock = FakeTime()
+    clock.advance(time.time() - 60 * minutes - clock())
+    emulator.reset(clock=clock, seed=len(request.node.name))
+    emulator.tables.create(STACK.environment()["IDEMPOTENCY_TABLE"])
+    engine = open_engine("sqlite:///:memory:")
+    create_schema(engine)
+
+    @functools.cache
+    def moto(service: str) -> Any:
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        return boto3.client(  # type: ignore[call-overload] # the name is not a literal
+            service, region_name="us-east-1", endpoint_url=moto_url, **keys
+        )
+
+    with (
+        clock.installed(),
+        serve(create_app(engine, Settings(now=clock.aware))) as url,
+        OperatorClient(url) as operator,
+    ):
+        client = operator.create_client("ours")
+        operator.create_agent(client.client_id, agent_id=AGENT)
+        emulator.parameters[PARAMETER] = client.token
+        make_schedule(moto("scheduler"))
+        night = Night(emulator, clock, moto, moto_url, url, operator, tmp_path)
+        night.secret = (client.client_id, client.token)
+        yield night
+    engine.dispose()
+    requests.post(f"{moto_url}/moto-api/reset", timeout=30)

@@ -96,7 +96,8 @@ def test_reports_go_on_without_the_ledger(world: World, fault: Fault) -> None:
     assert all(world.events(one) == [TERMINATED] for one in ids)
     warnings = [line for line in done.lines if "idempotency table" in line["message"]]
     assert [line["level"] for line in warnings] == ["WARNING"], "said once a run"
-    assert warnings[0]["cause"]
+    assert warnings[0]["error_code"]
+    assert done.metrics["LookUpFailures"]
     assert rule.fired <= 4, "a table that does not work is not asked for every report"
     world.aws.faults.clear()
     assert world.counts() == {}

@@ -1,7 +1,7 @@
 """A backend in every kind of trouble. After each: nothing wrongly ended, nothing lost.
 
-`FAULTS` is the table of `docs/reliability.md`: what happens, what is logged. What is lost is the
-same everywhere, and checked after each: nothing, since the next calm run finishes everything.
+`FAULTS` says what happens and what is logged. What is lost is the same everywhere, and checked after
+each: nothing, since the next calm run finishes everything.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 from botocore.client import BaseClient
 from moto.server import ThreadedMotoServer
 
+from handler.aws.errors import AwsError
 from handler.deadline import Deadline
 from handler.instances.idempotency import Acknowledged, IdempotencyTable
 from handler.instances.outcome import Ended, Outcome, Settled
@@ -40,7 +41,7 @@ class House:
         self.url = url
         self.backend = FakeBackend()
         self.backend.on_report = lambda _: time.sleep(0.002)
-        self.warnings: list[str] = []
+        self.warnings: list[AwsError] = []
 
     def client(self) -> DynamoDBClient:
         return boto3.client(

@@ -1,64 +1,28 @@
-"""The runbook, and the commands of the migration guide: run on the local stack, or known to AWS's CLI."""
+"""The runbook's commands, and the migration guide's, that need no account: run on the local stack as they are written."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import botocore.session
-import jmespath  # type: ignore[import-untyped] # it has no types
 import pytest
 import requests
-from botocore import xform_name
 
 from handler.doctor.examination import CHECKS
-from handler.doctor.findings import Check
+from tests.support import runbook
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "runbook.md").read_text()
-COMMANDS = TEXT + (ROOT / "docs" / "migration.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(
-    r"^```(.*?)\n(.*?)^```$", COMMANDS, re.DOTALL | re.MULTILINE
-)
-LOCAL = [body for kind, body in BLOCKS if kind == "sh run"]
-ACCOUNT = [line for kind, body in BLOCKS if kind == "sh account" for line in body.splitlines()]
+ROOT = runbook.ROOT
+COMMANDS = runbook.TEXT + (ROOT / "docs" / "migration.md").read_text()
+LOCAL = [one for one in runbook.blocks(COMMANDS) if re.search(r"^curl ", one, re.MULTILINE)]
 NEEDED = (
     "Makefile", "src", "local", "backend", "events", ".venv", "requirements-dev.txt",
     ".python-version",
 )  # fmt: skip
-TEMPLATE = "".join((ROOT / f"{name}.yaml").read_text() for name in ("template", "monitoring"))
-ALARMS = re.findall(
-    r"^  (\w+):\n    Type: AWS::CloudWatch::(?:Composite)?Alarm$", TEMPLATE, re.MULTILINE
-)
-CLI = {"query", "output", "cli-input-json", "cli-binary-format"}
-"""Options of the AWS command line itself."""
-AWS_WORDS = {
-    "AccessDenied",
-    "ConnectTimeoutError",
-    "ConnectionClosedError",
-    "CreateTags",
-    "DeleteOnTermination",
-    "DeleteTags",
-    "DoNotTerminate",
-    "EndpointConnectionError",
-    "LogicalAgentId",
-    "ManagedBy",
-    "ReadTimeoutError",
-    "RequestLimitExceeded",
-    "StateReason",
-    "StateTransitionReason",
-    "TerminateInstances",
-    "TooManyRequestsException",
-    "UnauthorizedOperation",
-}
-CLI_ONLY = {("logs", "tail")}
-"""Commands that are no operation of the service's API."""
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +52,7 @@ def environment(place: Path) -> Iterator[dict[str, str]]:
         if "Ctrl-C" in line:
             break
     given = dict(re.findall(r"export (\w+)=(\S+)", told))
-    token = re.search(r"Bearer ([^']+)'", told)
-    assert token, told
-    agents = subprocess.run(
-        ["curl", "-sS", f"{given['SERVER_URL']}/operator/agents"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    client = re.search(r'"client_id": ?"([^"]+)"', agents)
-    assert client, agents
-    yield {**base, **given, "CLIENT_TOKEN": token[1], "CLIENT_ID": client[1]}
+    yield {**base, **given}
     stack.send_signal(signal.SIGINT)
     stack.communicate(timeout=30)
 
@@ -141,88 +95,5 @@ def test_the_doctor_s_answer_is_as_the_runbook_says(
     assert "healthy" in done.stdout
 
 
-def test_every_block_is_marked() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"sh run", "sh account", "sql"}
+def test_there_are_such_commands() -> None:
     assert len(LOCAL) >= 8
-
-
-@pytest.mark.parametrize("line", [line for line in ACCOUNT if "aws " in line])
-def test_a_command_of_aws_names_what_there_is(line: str) -> None:
-    """An operation of the service, and its parameters: what can be known without an account."""
-    command = re.sub(r"^\w+=\$\((.*)\)$", r"\1", line).partition(" > ")[0]
-    aws, service, operation, *rest = shlex.split(command)
-    assert aws == "aws"
-    if (service, operation) in CLI_ONLY:
-        return
-    model = botocore.session.get_session().get_service_model(service)
-    names = {xform_name(name, "-"): name for name in model.operation_names}
-    shape = model.operation_model(names[operation]).input_shape
-    assert shape is not None
-    known = {xform_name(name, "-") for name in shape.members} | CLI
-    given = {option.removeprefix("--") for option in rest if option.startswith("--")}
-    assert given <= known
-    if "--query" in rest:
-        jmespath.compile(rest[rest.index("--query") + 1])
-    required = {xform_name(name, "-") for name in shape.required_members}
-    assert required <= given or "cli-input-json" in given
-
-
-@pytest.mark.parametrize("output", sorted(set(re.findall(r"OutputKey=='(\w+)'", COMMANDS))))
-def test_an_output_that_is_named_is_the_template_s(output: str) -> None:
-    outputs = TEMPLATE.partition("\nOutputs:\n")[2]
-    assert f"\n  {output}:\n" in f"\n{outputs}"
-
-
-@pytest.mark.parametrize("file", sorted(set(re.findall(r"events/\w+\.json", COMMANDS))))
-def test_an_event_that_is_named_is_there(file: str) -> None:
-    assert (ROOT / file).exists()
-
-
-@pytest.mark.parametrize("alarm", ALARMS)
-def test_each_alarm_has_its_section_and_names_it(alarm: str) -> None:
-    section = re.search(rf"^### {alarm}\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
-    assert section
-    told = re.findall(r"^- \*\*(Means|Meanwhile|First|Over when|Call)\b", section[1], re.MULTILINE)
-    assert told == ["Means", "Meanwhile", "First", "Over when", "Call"]
-    described = TEMPLATE.partition(f"\n  {alarm}:\n")[2].partition("\n\n")[0]
-    assert f"docs/runbook.md, section {alarm}." in " ".join(described.split())
-
-
-def test_each_section_by_alarm_is_an_alarm_s() -> None:
-    by_alarm = TEXT.partition("\n## By alarm\n")[2].partition("\n## ")[0]
-    assert re.findall(r"^### (.*)$", by_alarm, re.MULTILINE)
-    assert set(re.findall(r"^### (.*)$", by_alarm, re.MULTILINE)) == set(ALARMS)
-
-
-def test_a_parameter_that_is_named_is_the_template_s() -> None:
-    """`CamelCase` in backticks: a parameter, an output, a resource, an alarm, or a word of AWS's or a tag."""
-    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?:=\w+)?`", TEXT))
-    known = set(re.findall(r"^  (\w+):$", TEMPLATE, re.MULTILINE))
-    assert named - known <= AWS_WORDS
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=str)
-def test_each_check_of_the_doctor_has_its_section(check: Check) -> None:
-    section = re.search(rf"^### `{check.name}`\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE)
-    assert section
-    assert "**Symptom.**" in section[1]
-    assert re.search(r"\*\*The doctor (says|warns)\*\*", section[1])
-    assert "**Cure.**" in section[1]
-
-
-def test_the_guide_s_five_causes_have_theirs_and_lead_to_checks() -> None:
-    causes = re.findall(r"^#### \d\. .*?(?=^###|\Z)", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(causes) == 5
-    assert all(re.search(r"\]\(#\w+\)", cause) for cause in causes)
-
-
-def test_every_link_within_leads_somewhere() -> None:
-    headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
-    assert {link for link in re.findall(r"\]\(#([\w-]+)\)", TEXT) if link not in anchors} == set()
-
-
-def test_the_table_of_the_doctor_s_checks_has_each_with_its_question() -> None:
-    table = TEXT.partition("\n| check | question |\n|---|---|\n")[2].partition("\n\n")[0]
-    rows = [f"| [`{one}`](#{one}) | {one.question} |" for one in CHECKS]
-    assert table.splitlines() == rows, "copy these rows: " + "\n".join(rows)

@@ -7,8 +7,10 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+import requests
 
-from benchmarks import bill, money, points, prices, report, sizes
+from benchmarks import agents, bill, money, points, prices, report, sizes
+from benchmarks.agents import HangingBackend
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, shown, spread
 from benchmarks.process import Code, Measured
@@ -125,6 +127,25 @@ def test_memory_is_chosen_by_what_fits_and_then_by_price() -> None:
     assert money.choice(found) == 512
     found["sizes"]["512"]["all reported"] = False
     assert money.choice(found) == 1024
+
+
+def test_a_hanging_backend_keeps_silent_to_its_agents_alone() -> None:
+    backend = HangingBackend(secure=False)
+    backend.hang(["a-7"])
+
+    def ask(agent: str) -> int:
+        url = f"{backend.url()}/api/agents/{agent}/instances-to-terminate"
+        return requests.get(url, timeout=0.3).status_code
+
+    assert [ask("a-1"), ask("a-77")] == [200, 200]
+    with pytest.raises(requests.ReadTimeout):
+        ask("a-7")
+
+
+def test_many_agents_are_billed_by_their_milliseconds_at_the_template_s_memory() -> None:
+    month = agents.month({"at size": 0.0121})
+    assert month["compute"] == pytest.approx(43_800 * 0.013 * 0.25 * prices.LAMBDA_GB_SECOND)
+    assert month["requests"] == pytest.approx(43_800 * prices.LAMBDA_REQUEST)
 
 
 def test_what_is_measured_fails_loudly(account: Servers) -> None:

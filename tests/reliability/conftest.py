@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import table
-from tests.reliability.world import Harness, World, harness
+from tests.reliability.servers import Harness, harness
+from tests.reliability.world import World
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,6 @@ def world(servers: Harness) -> World:
 
 _HERE = Path(__file__).parent
 _ROWS: list[table.Row] = []
-_PASSED: list[str] = []
 _FAILED: list[str] = []
 _OPEN: list[str] = []
 
@@ -40,7 +40,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" and report.skipped and hasattr(report, "wasxfail"):
         _OPEN.append(report.wasxfail.removeprefix("reason: "))
     if report.when == "call" and report.passed:
-        _PASSED.append(report.nodeid)
         _ROWS.extend(table.read(report.user_properties))
 
 
@@ -50,4 +49,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     is_worker = hasattr(session.config, "workerinput")
     whole = {row.part for row in _ROWS} == set(table.PARTS)  # not a few tests by their name
     if table.SOAK and not is_worker and whole and not _FAILED:
-        table.DOCUMENT.write_text(table.written(_ROWS, len(_PASSED), _OPEN))
+        table.DOCUMENT.write_text(table.written(_ROWS, _OPEN))

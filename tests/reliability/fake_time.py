@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
@@ -24,7 +24,9 @@ from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, 
 
 import handler.termination
 import local.invoke
-from handler.instances import provenance
+from handler import wiring
+from handler.backend.api import BackendApi
+from handler.instances import idempotency, provenance
 from tools.ec2_emulator.clock import ManualClock
 
 START = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)
@@ -35,13 +37,10 @@ class FakeTime(ManualClock):
 
     def __init__(self) -> None:
         super().__init__(START)
-        self.watchers: list[Callable[[], None]] = []
 
     def sleep(self, seconds: float) -> None:
         """Wait: the time is over at once."""
         self.advance(max(seconds, 0.0))
-        for watcher in list(self.watchers):
-            watcher()
 
     def aware(self) -> datetime:
         """The time, as the backend asks for it."""
@@ -71,6 +70,14 @@ class FakeTime(ManualClock):
             (local.invoke, "time", module),
             (botocore.endpoint, "time", module),
             (urllib3.util.retry, "time", module),
+            (wiring, "datetime", dated),
+            (wiring, "BackendApi", functools.partial(BackendApi, sleep=self.sleep)),
+            (idempotency, "time", module),
+            (
+                idempotency,
+                "IdempotencyTable",
+                functools.partial(idempotency.IdempotencyTable, sleep=self.sleep),
+            ),
             *(
                 (each, "dt", dates)
                 for each in (idempotency_base, persistence_base, datarecord, dynamodb)

@@ -1,18 +1,23 @@
-"""Stands before the reference backend: spoils calls by a script, and notes what was recorded."""
+"""Stands before the reference backend: spoils calls by a script, and notes lists and reports."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.wiring import Answer
 
 Call = Literal["instances-to-terminate", "termination-report"]
-Kind = Literal["refused", "page", "lost", "half", "slow", "echo"]
+Kind = Literal["refused", "page", "busy", "lost", "half", "slow"]
+RETRY_AFTER = ("1m0s", "0.493", "-1", "9999999999", "Tue, 01 Jan 99999 00:00:00 GMT", "soon", "")
+"""What gateways have been seen to send, and what no number is."""
+Listed: TypeAlias = Mapping[str, list[tuple[bool, str | None]]]
+"""Id → of each of its entries in one list, whether it is a replica's, and its zone."""
 
 
 @dataclass
@@ -22,30 +27,25 @@ class BackendFault:
     Attributes:
         call: which call.
         kind: `refused`: HTTP 500, nothing done. `page`: somebody else's HTML with a 200, nothing
-            done. `lost`: done, and then a 503. `half`: done, and the answer breaks off. `slow`:
-            done after `seconds`. `echo`: an error page that shows the request's headers.
+            done. `busy`: 503 with an odd Retry-After, nothing done. `lost`: done, and then a 503.
+            `half`: done, and the answer breaks off. `slow`: done after `seconds`.
         times: how many tries meet it.
         seconds: of `slow`.
-        padding: of `echo`: characters that stand before what is shown.
-        status: of `echo`.
     """
 
     call: Call
     kind: Kind
     times: int = 1
     seconds: float = 0.0
-    padding: int = 0
-    status: int = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A report that the backend has recorded."""
 
+    agent: str
     instance_id: str
     success: bool
-    error: str | None
-    terminated_at: str | None
     at: float
     acknowledged: bool
     """Whether the backend's answer went back whole."""
@@ -61,25 +61,48 @@ class Gate:
     now: Callable[[], float] = lambda: 0.0
     wait: Callable[[float], None] = lambda _: None
     script: list[BackendFault] = field(default_factory=list)
+    lists: list[tuple[str, Listed]] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
     fired: list[str] = field(default_factory=list)
-    calls: list[tuple[str, float]] = field(default_factory=list)
+    calls: int = 0
     under_way: int = 0  # touched by the event loop alone
+    odd: Iterator[str] = field(default_factory=lambda: itertools.cycle(RETRY_AFTER))
 
     def clear(self) -> None:
-        self.script.clear()
-        self.recorded.clear()
-        self.fired.clear()
-        self.calls.clear()
+        for notes in (self.script, self.lists, self.recorded, self.fired):
+            notes.clear()
 
     def take(self, call: str) -> BackendFault | None:
-        self.calls.append((call, self.now()))
+        self.calls += 1
         for fault in self.script:
             if fault.call == call and fault.times > 0:
                 fault.times -= 1
                 self.fired.append(f"{call} {fault.kind}")
                 return fault
         return None
+
+    def note(self, agent: str, sent: bytes, answer: bytes, *, acknowledged: bool) -> None:
+        """A call that was answered with 200."""
+        if sent:
+            report = json.loads(sent)
+            one, success = report["instance_id"], report["success"]
+            recorded = Recorded(agent, one, success, self.now(), acknowledged, self.truth(one))
+            self.recorded.append(recorded)
+        elif acknowledged:
+            listed: dict[str, list[tuple[bool, str | None]]] = {}
+            for entry in json.loads(answer)["instances"]:
+                replica = entry["reason"] == "replica_terminated"
+                listed.setdefault(str(entry["instance_id"]), []).append((replica, entry["az"]))
+            self.lists.append((agent, listed))
+
+
+def merged(lists: Sequence[tuple[str, Listed]]) -> dict[str, Listed]:
+    """What each agent was told; two runs at once may be told different things."""
+    told: dict[str, dict[str, list[tuple[bool, str | None]]]] = {}
+    for agent, listed in lists:
+        for one, entries in listed.items():
+            told.setdefault(agent, {}).setdefault(one, []).extend(entries)
+    return dict(told)
 
 
 class Gated:
@@ -101,51 +124,33 @@ class Gated:
 
     async def _meet(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _whole(receive)
-        fault = self._gate.take(scope["path"].rpartition("/")[2])
+        agent, call = scope["path"].split("/")[-2:]
+        fault = self._gate.take(call)
         kind = fault.kind if fault else None
+        instead: Answer | None = None
         if kind == "refused":
-            await Answer({"error": "2003 (HY000): Can't connect"}, 500)(scope, receive, send)
-            return
-        if kind == "page":
-            page = Answer("<html>Sign in to the network</html>", 200, media_type="text/html")
-            await page(scope, receive, send)
-            return
-        if fault is not None and kind == "echo":
-            shown = {name.decode(): value.decode() for name, value in scope["headers"]}
-            error = f"bad request{'.' * fault.padding}: {shown['authorization']}"
-            page = Answer({"error": error}, fault.status)
-            await page(scope, receive, send)
+            instead = Answer({"error": "2003 (HY000): Can't connect"}, 500)
+        elif kind == "page":
+            instead = Answer("<html>Sign in to the network</html>", 200, media_type="text/html")
+        elif kind == "busy":
+            instead = Answer({"error": "busy"}, 503, headers={"Retry-After": next(self._gate.odd)})
+        if instead is not None:
+            await instead(scope, receive, send)
             return
         if fault is not None and kind == "slow":
             self._gate.wait(fault.seconds)
-        answer = await _answer_of(self._app, scope, body)
-        self._note(body, answer, acknowledged=kind not in {"lost", "half"})
+        start, content = await _answer_of(self._app, scope, body)
+        if start["status"] == 200:
+            self._gate.note(agent, body, content, acknowledged=kind not in {"lost", "half"})
         if kind == "lost":
             await Answer({"error": "upstream timed out"}, 503)(scope, receive, send)
             return
-        start, content = answer
         await send(start)
         if kind == "half":
             part = content[: len(content) // 2]  # the rest never comes: the connection is closed
             await send({"type": "http.response.body", "body": part, "more_body": True})
         else:
             await send({"type": "http.response.body", "body": content})
-
-    def _note(self, body: bytes, answer: tuple[Message, bytes], *, acknowledged: bool) -> None:
-        if not body or answer[0]["status"] != 200:
-            return
-        sent = json.loads(body)
-        self._gate.recorded.append(
-            Recorded(
-                sent["instance_id"],
-                sent["success"],
-                sent["error"],
-                sent["terminated_at"],
-                self._gate.now(),
-                acknowledged,
-                self._gate.truth(sent["instance_id"]),
-            )
-        )
 
 
 async def _answer_of(app: ASGIApp, scope: Scope, body: bytes) -> tuple[Message, bytes]:

@@ -2,124 +2,132 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
 
 from tests.integration import checks
-from tests.reliability.world import WINDOW, Run, World
+from tests.reliability.agents import DEPOT, LOGICAL, MANAGED
+from tests.reliability.book import WORKERS_TOO, Book, Lists, holds
+from tests.reliability.gate import Recorded, merged
+from tests.reliability.world import WINDOW, Run
+from tools.ec2_emulator.instance import Instance
 
-Kind = Literal[
-    "plain", "one-time", "persistent", "group", "protected", "tagged", "theirs", "denied"
-]
+EC2_ID = re.compile(r"i-[0-9a-f]{17}")
 WAITS = {"RequestLimitExceeded", "OutOfTime", "OutOfCalls"}
-SHRINK = {"ASG_MEMBERS": "terminate_and_shrink"}
 
 
-@dataclass
-class Book:
-    """What a test has done to the world, and so what is right.
-
-    Attributes:
-        kinds: our account's instances, and what they are.
-        zombies, replicas: ids with a row of our client's.
-        foreign: ids of another account, with a row of another client's.
-        elsewhere: ids that the backend places in another region.
-        vague: whether the backend has left zones out, so that nobody could know of `elsewhere`.
-        ended_by_others: ids that an operator, EC2 or the Spot service has ended.
-        workloads: ids that bear a `LogicalAgentId`.
-        late: whether a report has been slower than its run, and so may be acknowledged unheard.
-    """
-
-    world: World
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    zombies: set[str] = field(default_factory=set)
-    replicas: set[str] = field(default_factory=set)
-    foreign: set[str] = field(default_factory=set)
-    elsewhere: set[str] = field(default_factory=set)
-    vague: bool = False
-    ended_by_others: set[str] = field(default_factory=set)
-    workloads: dict[str, str] = field(default_factory=dict)
-    late: bool = False
-
-    @property
-    def marked(self) -> set[str]:
-        return self.zombies | self.replicas
-
-    def may_end(self, instance_id: str, variables: dict[str, str]) -> bool:
-        """Whether the function may terminate it at all, under these settings."""
-        kind = self.kinds.get(instance_id)
-        if instance_id not in self.marked or (instance_id in self.elsewhere and not self.vague):
-            return False
-        if kind == "group":
-            return variables.get("ASG_MEMBERS") == SHRINK["ASG_MEMBERS"]
-        return kind in {"plain", "one-time", "persistent"}
-
-
-def _is(variables: dict[str, str], name: str, value: str) -> bool:
-    return variables.get(name) == value
-
-
-def check_run(book: Book, run: Run, *, enabled: bool = True, also: Run | None = None) -> None:
+def check_run(book: Book, run: Run, *, also: Run | None = None) -> None:
     """What holds after every run, whatever failed in it.
 
     Args:
         book: what is right.
         run: the run.
-        enabled: whether the backend lets the agent terminate.
         also: a run that took place in the middle of this one; its deeds are among this one's.
     """
-    variables = run.variables
+    variables, world = run.variables, book.world
     by_us = run.ended - book.ended_by_others
-    for one in by_us:
-        assert book.may_end(one, variables), f"{one} ({book.kinds.get(one)}) must not end"
-    idle = (
-        not enabled
-        or _is(variables, "DRY_RUN", "true")
-        or _is(variables, "AUTO_TERMINATE_ENABLED", "false")
-    )
-    if idle:
+    switches = ({"DRY_RUN": "true"}, {"AUTO_TERMINATE_ENABLED": "false"})
+    if any(holds(variables, off) for off in switches):
         assert not by_us, "something ended in a run that must end nothing"
         assert not run.recorded, "something was reported in a run that must report nothing"
+    for one in by_us:
+        no = book.may_end(one, run.lists, variables)
+        assert no is None, f"{one} ({book.kinds[one]}) must not end: {no}"
+        _check_not_protected(book, one)
+        _check_not_primary(book, run, one, forgetful=also is not None)
+    book.late = book.late or any(name.endswith("slow") for name in run.backend_faults)
+    lists = run.lists
+    if book.late:  # it may be a report of the run before
+        lists = merged([each for one in world.runs[-3:] for each in one.lists.items()])
     for report in run.recorded:
-        if not report.success:
-            continue
-        assert report.state in {None, "shutting-down", "terminated"}, (
-            f"success was reported of {report.instance_id}, which is {report.state}"
-        )
-        if _is(variables, "CONFIRM_TERMINATION", "true"):
-            assert report.state in {None, "terminated"}, "success before EC2 showed its end"
-        if report.instance_id in book.foreign:
-            assert variables.get("MISSING_INSTANCE_POLICY", "report_terminated") == (
-                "report_terminated"
-            ), "success was reported of another account's instance"
+        _check_report(book, run, report, lists)
     for line in run.wrote.lines:
         if line.get("outcome") == "failed":
             assert line.get("error_code") not in WAITS, "what only had to wait is no failure"
     _check_limits(book, run, by_us, runs=2 if also else 1)
     _check_account(book, run, also)
+    world.remember(run)
+
+
+def _check_not_protected(book: Book, one: str) -> None:
+    """The protect tag stood there, for EC2 to show, when it ended: nobody looked again."""
+    instance = book.world.truth(one)
+    assert instance is not None
+    end = next(view for view in instance.views if view.state in {"shutting-down", "terminated"})
+    earlier = Instance.seen_at(instance, end.at - book.world.aws.fleet.lag)
+    tags = earlier.tags if earlier else {}
+    assert "DoNotTerminate" not in tags, f"{one} ended with its protect tag"
+
+
+def _check_not_primary(book: Book, run: Run, one: str, *, forgetful: bool) -> None:
+    """A replica with a parent may have been promoted, unless somebody unlisted runs in its stead."""
+    tags, world = book.tags(one), book.world
+    roles = [replica for listed in run.lists.values() for replica, _ in listed.get(one, [])]
+    if world.aws.fleet.lag or not any(roles) or "ParentInstance" not in tags:
+        return  # EC2 shows what was true before
+    listed = {key for each in run.lists.values() for key in each}
+    workload = tags.get("LogicalAgentId") or None
+    others = {
+        key: book.tags(key)
+        for key, state in run.before.items()
+        if state == "running" and key not in listed and key != one
+    }
+    vouching = {
+        key
+        for key, its in others.items()
+        if key == tags["ParentInstance"]
+        or (workload and its.get("LogicalAgentId") == workload and "ParentInstance" not in its)
+    }
+    assert vouching, f"{one} may be the live primary: nothing runs in its stead"
+    if one in book.promoted and not forgetful:
+        # An old server that is hidden is known for what it is only where it was listed before.
+        unseen = vouching - world.remembered
+        assert unseen, f"{one} is the live primary, and what vouched for it was listed lately"
+
+
+def _check_report(book: Book, run: Run, report: Recorded, lists: Lists) -> None:
+    """By its owner alone, and nothing but the truth."""
+    one, state = report.instance_id, report.state
+    listing = [agent for agent in LOGICAL if one in lists.get(agent, {})]
+    assert report.agent in listing, f"{one} was reported by {report.agent}, which does not list it"
+    owner = book.owner(one, lists)
+    gone = state in {None, "shutting-down", "terminated"}
+    first = listing[0] if gone else None  # EC2 has dropped its tags, or does not know it
+    assert report.agent in {owner, first}, f"{one} ({owner}'s) was reported by {report.agent}"
+    if not report.success:
+        if state is not None and not gone and not any(r for r, _ in lists[report.agent][one]):
+            assert MANAGED.items() <= book.tags(one).items(), f"{one} is reported, and not ours"
+        return
+    assert gone, f"success was reported of {one}, which is {state}"
+    if holds(run.variables, {"CONFIRM_TERMINATION": "true"}):
+        assert state in {None, "terminated"}, "success before EC2 showed its end"
+    if one in book.foreign:
+        policy = run.variables.get("MISSING_INSTANCE_POLICY", "report_terminated")
+        assert policy == "report_terminated", "success was reported of another account's instance"
 
 
 def _check_limits(book: Book, run: Run, by_us: frozenset[str], *, runs: int) -> None:
     """The bounds are each run's own: two at once may do twice as much."""
-    world, variables = book.world, run.variables
+    variables = run.variables
     cap = int(variables.get("MAX_TERMINATIONS_PER_RUN", "500"))
     assert len(by_us) <= runs * cap, "over the cap"
-    if world.aws.fleet.lag:
+    if book.world.aws.fleet.lag:
         return  # what EC2 shows is older than what is true: the limits go by what it shows
-    fleet = sum(book.kinds.get(one) != "theirs" for one in run.live_before)
+    live = [
+        one for one, state in run.before.items() if state not in {"shutting-down", "terminated"}
+    ]
+    fleet = [one for one in live if MANAGED.items() <= book.tags(one).items()]
+    if holds(variables, WORKERS_TOO):
+        fleet += [one for one in live if {"ReplicaId", "ParentInstance"} <= book.tags(one).keys()]
     percent = int(variables.get("MAX_FLEET_PERCENT", "100"))
-    assert len(by_us) * 100 <= runs * percent * fleet, "over the fuse"
-    if _is(variables, "REQUIRE_RUNNING_PEER", "true"):
-        live = {key for key, each in world.instances.items() if each.live}
-        for one in by_us & book.zombies:
-            workload = book.workloads.get(one)
-            if workload is None:
-                continue
-            carriers = {k for k, v in book.workloads.items() if v == workload}
-            # A marked one may have vouched: see test_found.py, "is no peer while it is hidden".
-            assert carriers & live, f"{workload} lost its last machine"
+    assert len(by_us) * 100 <= runs * percent * len(fleet), "over the fuse"
+    if holds(variables, {"REQUIRE_RUNNING_PEER": "true"}):
+        now = [one for one, each in book.world.instances.items() if each.live]
+        for workload in {book.tags(one).get("LogicalAgentId") for one in by_us & {*book.zombies}}:
+            peers = [one for one in now if book.tags(one).get("LogicalAgentId") == workload]
+            assert peers or not workload, f"{workload} lost its last machine"
 
 
 def _check_account(book: Book, run: Run, also: Run | None) -> None:
@@ -129,23 +137,23 @@ def _check_account(book: Book, run: Run, also: Run | None) -> None:
         checks.hides({world.token}, run.error)
         assert not run.ended - book.ended_by_others or also, "a run that failed has done something"
         return
-    checks.adds_up(run.wrote)
-    counts = Counter(run.counts)
-    counts.update(also.counts if also else {})
-    acknowledged = run.acknowledged(success=True)
-    counted = counts["terminated"] + counts["already_gone"]
-    assert counted <= len(acknowledged), "more was counted than the backend acknowledged"
-    book.late = book.late or any(name.endswith("slow") for name in run.backend_faults)
-    if book.late:
-        return  # an acknowledgement that comes after a run's time, or in the next run, is unheard
-    assert counted == len(acknowledged), "less was counted than the backend acknowledged"
+    acknowledged = [r.instance_id for r in run.recorded if r.success and r.acknowledged]
+    counted = run.outcomes("terminated", "already_gone")
     if also is None:
-        told = [
-            line["instance_id"]
-            for line in run.wrote.lines
-            if line.get("outcome") in {"terminated", "already_gone"}
-        ]
-        assert sorted(told) == sorted(acknowledged)
+        checks.adds_up(run.wrote)
+        told = Counter(run.outcomes(*checks.METRICS))
+        assert set(told.values()) <= {1}, "a machine has two outcomes"
+        real = {one for listed in run.lists.values() for one in listed if EC2_ID.fullmatch(one)}
+        assert {*told} == real or run.counts.get("agents_failed"), "a machine has no outcome"
+        over = Counter(counted) - Counter(acknowledged)
+        lost = Counter(acknowledged) - Counter(counted)
+    else:  # either's lines may stand in the other's log: both write to one stream
+        both = Counter(run.counts) + Counter(also.counts)
+        total = both["terminated"] + both["already_gone"] - len(acknowledged)
+        over, lost = Counter(any=max(total, 0)), Counter(any=max(-total, 0))
+    assert not +over, "counted, and not acknowledged"
+    # An acknowledgement that comes after a run's time, or in the next run, is unheard.
+    assert book.late or not +lost, "acknowledged, and not counted"
 
 
 def check_once(book: Book) -> None:
@@ -155,57 +163,58 @@ def check_once(book: Book) -> None:
     its run had ended and said `unreported`, so nobody but the backend could know of it; or the
     ledger did not work in the run of either.
     """
-    unheard = {
-        line["instance_id"]
-        for run in book.world.runs
-        for line in run.wrote.lines
-        if line.get("outcome") == "unreported"
-    }
-    recorded = [(report, run.ledger_broken) for run in book.world.runs for report in run.recorded]
+    runs = book.world.runs
+    unheard = {one for run in runs for one in run.outcomes("unreported")}
     seen: set[int] = set()
     by_id: dict[str, list[tuple[float, bool]]] = {}
-    for report, broken in recorded:
+    for report, broken in ((each, run.ledger_broken) for run in runs for each in run.recorded):
         if id(report) in seen or not report.success:
             continue
         seen.add(id(report))
         excused = broken or not report.acknowledged or report.instance_id in unheard
         by_id.setdefault(report.instance_id, []).append((report.at, excused))
-    for instance_id, successes in by_id.items():
-        assert book.world.successes(instance_id) == len(successes)
-        ordered = sorted(successes)
-        for (at, lost), (again_at, broken) in pairwise(ordered):
+    for one, successes in by_id.items():
+        assert book.world.successes(one) == len(successes)
+        for (at, lost), (again_at, broken) in pairwise(sorted(successes)):
             assert lost or broken or again_at - at >= WINDOW, (
-                f"{instance_id} was reported twice within the window, without a cause"
+                f"{one} was reported twice within the window, without a cause"
             )
 
 
-def check_calm(book: Book, variables: dict[str, str], *, forgets: bool = False) -> None:
-    """After the calm period: everything that should be gone is gone and confirmed, nothing else.
-
-    Args:
-        book: what is right.
-        variables: the settings of the calm runs.
-        forgets: EC2 no longer knows some instances that ended unreported, and
-            `MISSING_INSTANCE_POLICY=ignore` leaves those alone.
-    """
+def check_calm(book: Book, variables: Mapping[str, str]) -> None:
+    """After the calm period, under these settings, what is ours and allowed is gone and confirmed."""
     world = book.world
-    confirmed, now = world.confirmed(), world.instances
+    confirmed, known = world.confirmed(), world.instances
+    lists: dict[str, dict[str, list[tuple[bool, str | None]]]] = {a: {} for a in LOGICAL}
+    del lists[DEPOT]
+    for agent, listed in lists.items():
+        for one in book.zombies:
+            listed.setdefault(one, []).append((False, "us-east-1a"))
+        for one in [one for one, whose in book.replicas.items() if whose == agent]:
+            listed.setdefault(one, []).append((True, "us-east-1a"))
+    forgets = holds(variables, {"MISSING_INSTANCE_POLICY": "ignore"})
     for one in book.marked - book.elsewhere:
-        instance = now.get(one)
+        instance = known.get(one)
         live = instance is not None and instance.live
-        if book.may_end(one, variables):
-            assert not live, f"{one} ({book.kinds[one]}) lives on"
-        if not live and not (forgets and instance is None):
-            assert one in confirmed, f"{one} ({book.kinds.get(one)}) has ended, its row says no"
         if live:
             assert one not in confirmed, f"{one} lives, its row says that it was terminated"
-    for one, kind in book.kinds.items():
-        if kind in {"protected", "tagged", "theirs", "denied"} and one not in book.ended_by_others:
-            assert now[one].live, f"{one} ({kind}) must live"
+            no = book.may_end(one, lists, variables)
+            spared = "DoNotTerminate" in book.tags(one) or _may_be_primary(book, one)
+            assert no or spared, f"{one} ({book.kinds[one]}) lives on"
+        elif book.owner(one, lists) is not None and not (forgets and instance is None):
+            assert one in confirmed, f"{one} ({book.kinds[one]}) has ended, its row says no"
     assert book.vague or not book.elsewhere & confirmed
-    assert all(now[one].live for one in book.kinds.keys() - book.marked - book.ended_by_others)
     _check_nothing_came_back(book)
     check_once(book)
+
+
+def _may_be_primary(book: Book, one: str) -> bool:
+    """Whether a replica may well be refused: its parent is not known to run, unmarked, to the end."""
+    tags = book.tags(one)
+    if one not in book.replicas or "ParentInstance" not in tags:
+        return False
+    parent = book.world.instances.get(tags["ParentInstance"])
+    return parent is None or parent.state != "running" or parent.id in book.marked
 
 
 def _check_nothing_came_back(book: Book) -> None:
@@ -213,12 +222,8 @@ def _check_nothing_came_back(book: Book) -> None:
     ours = {one for run in book.world.runs for one in run.ended} - book.ended_by_others
     for one, kind in book.kinds.items():
         if kind == "persistent" and one in ours:
-            instance = fleet._instances[one]
-            request = fleet.requests[instance.spot_request_id or ""]
+            request = fleet.requests[fleet._instances[one].spot_request_id or ""]
             assert request.state == "cancelled", f"the request of {one} is {request.state}"
-            successors = [
-                key
-                for key, each in fleet._instances.items()
-                if each.spot_request_id == request.id and key != one
-            ]
-            assert not successors, f"{one} came back as {successors}"
+            others = fleet._instances.items()
+            again = [key for key, o in others if o.spot_request_id == request.id and key != one]
+            assert not again, f"{one} came back as {again}"

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from backend.quirks import Quirks
 from tests.reliability import table
+from tests.reliability.agents import DEPOT, MAIL, PLAIN, SHOP, STRANGER, replica, switched
 from tests.reliability.fake_time import MovedTime
+from tests.reliability.servers import Harness, harness
 from tests.reliability.table import SOAK, Record
-from tests.reliability.world import LEDGER_CALLS, PAUSE, Harness, World, harness
+from tests.reliability.world import PAUSE, World
 from tests.support.artifact import artifact
 from tests.support.built import Artifact
-from tests.support.lambda_runtime import LambdaRuntime, Result, _descendants
+from tests.support.lambda_runtime import LambdaRuntime, Result
 from tools.ec2_emulator.calls import PENDING
 
 __all__ = ["artifact"]
 
 pytestmark = pytest.mark.artifact
 
-GROUPS, KILLS = (4, 50) if SOAK else (1, 3)
+GROUPS, KILLS = (20, 100) if SOAK else (1, 2)
 """Groups, which several processes can share, and the kills in each."""
-OVERLAPS = 30 if SOAK else 4
+OVERLAPS = 300 if SOAK else 2
 TIMEOUT = 20
 PLACES = (
     "before it asked EC2 anything",
@@ -59,12 +58,22 @@ def calm(servers: Harness, artifact: Artifact) -> Iterator[LambdaRuntime]:
 
 def marked(world: World) -> tuple[list[str], list[str]]:
     """Instances that must end, and others that must not."""
-    ours = [world.launch(zone=f"us-east-1{zone}") for zone in "aabb"]
-    ours += [world.launch(spot="persistent"), world.launch()]
-    spared = [world.launch(protected=True, zone="us-east-1b"), world.launch(tags={})]
+    ours = [
+        world.launch(zone=f"us-east-1{zone}", tags=switched(agent))
+        for zone, agent in (("a", SHOP), ("a", MAIL), ("b", PLAIN), ("b", SHOP))
+    ]
+    parent = world.launch()
+    ours += [world.launch(spot="persistent"), world.launch(tags=replica(SHOP, parent))]
+    spared = [
+        world.launch(protected=True, zone="us-east-1b"),
+        world.launch(tags={**switched(MAIL), "DoNotTerminate": ""}),
+        world.launch(tags=switched(DEPOT)),
+        world.launch(tags=switched(STRANGER)),
+        world.launch(tags={}),
+    ]
     world.mark_zombies(*ours[:-1], *spared)
     world.mark_replicas(ours[-1])
-    return ours, spared
+    return ours, [*spared, parent]
 
 
 def started(function: LambdaRuntime) -> tuple[threading.Thread, list[Result]]:
@@ -86,7 +95,9 @@ def place(world: World) -> str:
     return PLACES[1] if world.aws.calls.count("DescribeInstances") else PLACES[0]
 
 
-def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: list[str]) -> None:
+def set_right(
+    world: World, function: LambdaRuntime, ours: list[str], spared: list[str], *, killed: bool
+) -> None:
     """One calm run, and the invariants."""
     come_to_rest(world)
     world.expire_claims()
@@ -96,11 +107,15 @@ def set_right(world: World, function: LambdaRuntime, ours: list[str], spared: li
     returned = dict(result.payload)
     enabled, dry = returned.pop("auto_terminate_enabled"), returned.pop("dry_run")
     assert (enabled, dry) == (True, False)
+    returned.pop("untagged", None)
     assert returned.pop("listed") == sum(returned.values())
     assert {world.state(one) for one in ours} == {"terminated"}
     assert {world.state(one) for one in spared} == {"running"}
     assert world.confirmed() == set(ours)
-    assert [world.successes(one) for one in ours] == [1] * len(ours)
+    *zombies, replica_again = [world.successes(one) for one in ours]
+    assert zombies == [1] * len(zombies)
+    # A replica that comes back (quirk 4) is told again where the dead run kept no record of it.
+    assert replica_again in ({1, 2} if killed else {1})
     assert [world.successes(one) for one in spared] == [0] * len(spared)
     (request,) = world.aws.fleet.requests.values()
     assert request.state == "cancelled"
@@ -130,7 +145,11 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     length = length_of_a_run(servers, artifact)
     landed: Counter[str] = Counter()
     for _ in range(KILLS):
+        if table.time_is_over(f"kills {group}", 0.7 / GROUPS):
+            break
         world = servers.new()
+        # Of an event that the backend lost (quirk 8), a run that is dead cannot tell again.
+        world.set_quirks(event_lost_every=0)
         with runtime(world, artifact) as function:
             function.invoke({})  # what only loads code is over when the run begins
             world.aws.calls.clear()
@@ -141,57 +160,27 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
             call.join()
         where = place(world)
         landed[where if not results[0].ok else PLACES[4]] += 1
-        set_right(world, calm, ours, spared)
+        set_right(world, calm, ours, spared, killed=True)
     for where, times in landed.items():
         what = f"SIGKILL {where}"
-        table.add(record_property, "crash", what, times, "finished by one calm run, reported once")
-    assert sum(landed.values()) == KILLS
-
-
-@pytest.mark.parametrize(
-    ("where", "operations"),
-    [
-        (PLACES[2], {"TerminateInstances"}),
-        (PLACES[1], {"DescribeInstances"}),
-        ("while it reports", LEDGER_CALLS),
-    ][: None if SOAK else 1],
-)
-def test_a_run_that_meets_the_time_limit_is_finished_by_the_next(
-    *,
-    servers: Harness,
-    artifact: Artifact,
-    calm: LambdaRuntime,
-    where: str,
-    operations: frozenset[str],
-    record_property: Record,
-) -> None:
-    world = servers.new()
-    with runtime(world, artifact, timeout=6) as function:
-        function.invoke({})
-        ours, spared = marked(world)
-        world.aws.calls.clear()
-        call, results = started(function)
-        until(lambda: any(call.operation in operations for call in world.aws.calls))
-        process = function._process
-        assert process is not None
-        for pid in _descendants(process.pid):
-            os.kill(pid, signal.SIGSTOP)  # it hangs: nothing of its own can end it in time
-        call.join()
-    assert [result.error_type for result in results] == ["Sandbox.Timedout"]
-    set_right(world, calm, ours, spared)
-    what = f"the time limit, {where}"
-    table.add(record_property, "crash", what, 1, "finished by one calm run, reported once")
+        table.add(
+            record_property, "crash", what, times, "finished by one calm run; zombies reported once"
+        )
+    assert SOAK or sum(landed.values()) == KILLS
 
 
 def test_two_runs_at_once_in_two_processes_report_each_instance_once(
     servers: Harness, artifact: Artifact, calm: LambdaRuntime, record_property: Record
 ) -> None:
     chance = random.Random(5)
-    shared = 0
+    shared = tries = 0
     with runtime(servers.new(), artifact) as first, runtime(servers.world, artifact) as second:
         for _ in range(OVERLAPS):
+            if table.time_is_over("overlaps", 0.3):
+                break
+            tries += 1
             world = servers.new()
-            world.operator.set_quirks(Quirks(latency_seconds=0.01))
+            world.set_quirks(latency_seconds=0.01, event_lost_every=0)
             first.invoke({})
             second.invoke({})
             ours, spared = marked(world)
@@ -204,19 +193,19 @@ def test_two_runs_at_once_in_two_processes_report_each_instance_once(
             assert also[0].ok
             counts = Counter(results[0].payload) + Counter(also[0].payload)
             assert counts["terminated"] == len(ours), "counted twice, or not at all"
-            shared += counts["listed"] > len(ours) + len(spared)
-            set_right(world, calm, ours, spared)
+            shared += counts["listed"] > max(run[0].payload["listed"] for run in (results, also))
+            set_right(world, calm, ours, spared, killed=False)
     what = "two runs at once in two processes"
     result = f"reported and counted once each; in {shared} of them both had instances in hand"
-    table.add(record_property, "crash", what, OVERLAPS, result)
-    assert shared, "the runs never overlapped"
+    table.add(record_property, "crash", what, tries, result)
+    assert shared or not tries, "the runs never overlapped"
 
 
 def come_to_rest(world: World) -> None:
     """Wait for what the dead run had sent: the next schedule is a minute away, not a millisecond."""
     seen: tuple[int, int] | None = None
     for _ in range(200):
-        now = len(world.aws.calls), len(world.gate.calls)
+        now = len(world.aws.calls), world.gate.calls
         if now == seen and not (
             world.gate.under_way or any(call.outcome == PENDING for call in world.aws.calls)
         ):
@@ -224,10 +213,3 @@ def come_to_rest(world: World) -> None:
         seen = now
         time.sleep(0.05)
     raise AssertionError("requests never ended")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert condition()

@@ -1,119 +1,140 @@
-"""The faults that are tried, by the name that stands in the report."""
+"""The faults that are tried, by the name that stands in the document."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tests.reliability.gate import BackendFault
-from tests.reliability.world import World
+from tests.reliability.gate import BackendFault, Call, Kind
+from tests.reliability.world import TABLE, World
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
+MANY = 10_000
+PAGE = faults.raw(200, "<html>Sign in to the network</html>")
+BUSY = faults.raw(503, "<html>busy</html>", {"Retry-After": "1m0s"})
+
 
 @dataclass(frozen=True)
-class AwsFault:
-    """What happens to calls of one operation."""
+class Trouble:
+    """One fault; `operation` is the call to AWS or to the backend that meets it."""
 
     operation: str
-    make: Callable[[World], Fault]
-
-    def inject(self, world: World, times: int | None) -> None:
-        world.aws.faults.add(self.operation, self.make(world), times=times)
+    inject: Callable[[World, int | None], None]
+    """Lets so many calls meet it; None: all of them, until the calm."""
 
 
-@dataclass(frozen=True)
-class AtBackend:
-    """What happens to tries of one call to the backend."""
-
-    fault: BackendFault
-
-    def inject(self, world: World, times: int | None) -> None:
-        fault = self.fault
-        many = 10_000 if times is None else times
-        world.gate.script.append(BackendFault(fault.call, fault.kind, many, fault.seconds))
+def _aws(operation: str, make: Callable[[World], Fault]) -> Trouble:
+    return Trouble(operation, lambda world, n: _add(world, operation, make(world), n))
 
 
-Trouble = AwsFault | AtBackend
+def _add(world: World, operation: str, fault: Fault, times: int | None) -> None:
+    world.aws.faults.add(operation, fault, times=times)
 
 
-def _plain(operation: str, fault: Fault) -> AwsFault:
-    return AwsFault(operation, lambda _: fault)
+def _plain(operation: str, fault: Fault) -> Trouble:
+    return _aws(operation, lambda _: fault)
 
 
-def _slow(operation: str, seconds: float) -> AwsFault:
+def _slow(operation: str) -> Trouble:
     """Carried out, but only after so long: by the clock that the run's limit goes by."""
-    return AwsFault(operation, lambda world: faults.meanwhile(lambda: world.clock.sleep(seconds)))
+    return _aws(operation, lambda world: faults.meanwhile(lambda: world.clock.sleep(6)))
 
 
 def _of_ec2(operation: str) -> dict[str, Trouble]:
-    return {
-        f"{operation}: throttled": _plain(operation, faults.throttled()),
-        f"{operation}: HTTP 500, nothing done": _plain(operation, faults.server_error(500)),
-        f"{operation}: HTTP 503 after it was done": _plain(
-            operation, faults.server_error(503, after_effect=True)
-        ),
-        f"{operation}: connection lost before": _plain(
-            operation, faults.dropped(after_effect=False)
-        ),
-        f"{operation}: connection lost after it was done": _plain(
-            operation, faults.dropped(after_effect=True)
-        ),
-        f"{operation}: answer cut off": _plain(operation, faults.cut()),
-        f"{operation}: credentials expired": _plain(
-            operation, faults.error("ExpiredToken", status=403)
-        ),
-        f"{operation}: permission withdrawn": _plain(
-            operation, faults.error("UnauthorizedOperation", status=403)
-        ),
-        f"{operation}: 6 seconds slow": _slow(operation, 6),
+    kinds = {
+        "throttled": faults.throttled(),
+        "HTTP 500, nothing done": faults.server_error(500),
+        "HTTP 503 after it was done": faults.server_error(503, after_effect=True),
+        "connection lost before": faults.dropped(after_effect=False),
+        "connection lost after it was done": faults.dropped(after_effect=True),
+        "answer cut off": faults.cut(),
+        "half of the answer": faults.truncated(),
+        "somebody else's page": PAGE,
+        "busy, with an odd Retry-After": BUSY,
+        "credentials expired": faults.error("ExpiredToken", status=403),
+        "permission withdrawn": faults.error("UnauthorizedOperation", status=403),
     }
+    plain = {f"{operation}: {name}": _plain(operation, fault) for name, fault in kinds.items()}
+    return {**plain, f"{operation}: 6 seconds slow": _slow(operation)}
 
 
 def _of_json(operation: str) -> dict[str, Trouble]:
-    return {
-        f"{operation}: throttled": _plain(
-            operation, faults.error("ThrottlingException", "Rate exceeded", status=400)
-        ),
-        f"{operation}: permission withdrawn": _plain(
-            operation, faults.error("AccessDeniedException", status=400)
-        ),
-        f"{operation}: HTTP 500": _plain(
-            operation, faults.error("InternalServerError", status=500)
-        ),
-        f"{operation}: connection lost before": _plain(
-            operation, faults.dropped(after_effect=False)
-        ),
-        f"{operation}: connection lost after it was done": _plain(
-            operation, faults.dropped(after_effect=True)
-        ),
+    kinds = {
+        "throttled": faults.error("ThrottlingException", "Rate exceeded", status=400),
+        "permission withdrawn": faults.error("AccessDeniedException", status=400),
+        "HTTP 500": faults.error("InternalServerError", status=500),
+        "somebody else's page": PAGE,
+        "answer cut off": faults.cut(),
+        "connection lost before": faults.dropped(after_effect=False),
+        "connection lost after it was done": faults.dropped(after_effect=True),
     }
+    return {f"{operation}: {name}": _plain(operation, fault) for name, fault in kinds.items()}
+
+
+def _set_protect_tags(world: World) -> Fault:
+    """EC2 throttles, and meanwhile an operator protects all that this call would have ended."""
+
+    def protect() -> None:
+        asked = world.aws.calls.of("TerminateInstances")[-1].parameters
+        for one in asked.get("InstanceIds", []):
+            if one in world.instances:
+                world.aws.fleet.tag(one, "DoNotTerminate", "")
+
+    return replace(faults.throttled(), action=protect)
+
+
+def _zone_down(world: World, _: int | None) -> None:
+    world.aws.quirks.disrupted_zones.add("us-east-1b")
+
+
+def _other_transactions(world: World, times: int | None) -> None:
+    world.aws.tables[TABLE].conflict_anywhere(MANY if times is None else times)
+    world.table_is_busy = True
 
 
 EC2: Mapping[str, Trouble] = {
-    **_of_ec2("DescribeInstances"),
-    **_of_ec2("TerminateInstances"),
-    **_of_ec2("DescribeSpotInstanceRequests"),
-    **_of_ec2("CancelSpotInstanceRequests"),
-    **_of_ec2("TerminateInstanceInAutoScalingGroup"),
+    name: one
+    for operation in (
+        *("DescribeInstances", "TerminateInstances", "DescribeSpotInstanceRequests"),
+        *("CancelSpotInstanceRequests", "DescribeFleets", "TerminateInstanceInAutoScalingGroup"),
+        *("DescribeAutoScalingInstances", "DescribeInstanceAttribute"),
+    )
+    for name, one in _of_ec2(operation).items()
+} | {
+    "DescribeInstances: a zone is down": Trouble("DescribeInstances", _zone_down),
+    "TerminateInstances: throttled, and protected meanwhile": _aws(
+        "TerminateInstances", _set_protect_tags
+    ),
 }
 SERVICES: Mapping[str, Trouble] = {
-    **_of_json("PutItem"),
-    **_of_json("UpdateItem"),
-    **_of_json("TransactWriteItems"),
-    **_of_json("DeleteItem"),
-    **_of_json("LookupEvents"),
-    **_of_json("GetParameter"),
+    name: one
+    for operation in (
+        *("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem", "GetItem"),
+        *("LookupEvents", "GetParameter"),
+    )
+    for name, one in _of_json(operation).items()
+} | {"TransactWriteItems: in other transactions' way": Trouble("PutItem", _other_transactions)}
+
+
+def _of_backend(what: str, call: Call, kinds: Mapping[str, Kind]) -> dict[str, Trouble]:
+    def injecting(kind: Kind) -> Callable[[World, int | None], None]:
+        return lambda world, times: world.gate.script.append(
+            BackendFault(call, kind, MANY if times is None else times, 6.0)
+        )
+
+    return {f"{what}: {name}": Trouble(call, injecting(kind)) for name, kind in kinds.items()}
+
+
+_ANY: Mapping[str, Kind] = {
+    "HTTP 500": "refused",
+    "somebody else's page": "page",
+    "busy, with an odd Retry-After": "busy",
+    "answer cut off": "half",
+    "6 seconds slow": "slow",
 }
 BACKEND: Mapping[str, Trouble] = {
-    "list: HTTP 500": AtBackend(BackendFault("instances-to-terminate", "refused")),
-    "list: somebody else's page": AtBackend(BackendFault("instances-to-terminate", "page")),
-    "list: answer cut off": AtBackend(BackendFault("instances-to-terminate", "half")),
-    "list: 6 seconds slow": AtBackend(BackendFault("instances-to-terminate", "slow", seconds=6)),
-    "report: HTTP 500": AtBackend(BackendFault("termination-report", "refused")),
-    "report: somebody else's page": AtBackend(BackendFault("termination-report", "page")),
-    "report: recorded, its answer lost": AtBackend(BackendFault("termination-report", "lost")),
-    "report: recorded, its answer cut off": AtBackend(BackendFault("termination-report", "half")),
-    "report: 6 seconds slow": AtBackend(BackendFault("termination-report", "slow", seconds=6)),
+    **_of_backend("list", "instances-to-terminate", _ANY),
+    **_of_backend("report", "termination-report", {**_ANY, "recorded, its answer lost": "lost"}),
 }
 ALL: Mapping[str, Trouble] = {**EC2, **SERVICES, **BACKEND}

@@ -229,13 +229,16 @@ def section() -> list[str]:
         f"{total} public reports about programs of this kind and what they are built on, in {len(KINDS)}",
         "kinds. Each kind was tried here, by the test that is named.",
         "",
+        "<details>",
+        "<summary>The table</summary>",
+        "",
         "| fault | reported | what happens here | test |",
         "|---|---|---|---|",
     ]
     for kind in KINDS:
         links = ", ".join(f"[{one}]({_address(one)})" for one in kind.reports)
         lines.append(f"| {kind.fault} | {links} | {kind.here} | `{kind.test}` |")
-    return lines
+    return [*lines, "", "</details>"]
 
 
 def _address(report: str) -> str:

@@ -1,7 +1,7 @@
 """Would CloudWatch Logs' metric filter match this line? What the template's patterns use, and no more.
 
 Source: CloudWatch Logs User Guide, "Using filter patterns to match terms in JSON log events". moto keeps
-metric filters and evaluates none. Known: `{ (a) || (b) }` of comparisons of one property with a quoted
+metric filters and evaluates none. Known: `{ (a) || (b) }` of comparisons of one property, at any depth, with a quoted
 text, `*` in it for anything, or with a number. Anything else is an error, never a silent yes or no.
 """
 
@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-_COMPARISON = re.compile(r'\$\.(\w+)(?:\[(\d+)\])? (=|>) (?:"([^"]*)"|(\d+))')
+_COMPARISON = re.compile(r'\$\.([\w.]+)(?:\[(\d+)\])? (=|>) (?:"([^"]*)"|(\d+))')
 
 
 def matches(pattern: str, line: str) -> bool:
@@ -35,7 +35,9 @@ def _holds(test: str, event: Any) -> bool:
     if read is None:
         raise NotImplementedError(test)
     key, index, operator, text, number = read.groups()
-    found = event.get(key) if isinstance(event, dict) else None
+    found = event
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
     if index is not None:
         found = found[int(index)] if isinstance(found, list) and len(found) > int(index) else None
     if text is not None and operator == "=":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 TOGETHER = (
-    ("deploy", r"tests/deploy/test_(a_run|stacks)\.py"),
+    ("deploy", r"tests/deploy/test_(a_run|stacks|verify)\.py"),
     ("dashboard", r"tools/dashboard_preview/tests/test_drawn\.py"),
     ("mariadb", r".*\[(.*-)?mariadb\b|tests/backend/test_migrations\.py|.*/test_scenarios\.py"),
     ("moto", r"tests/integration/(doctor/|test_housekeeping_moto\.py)"),

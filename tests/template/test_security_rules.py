@@ -1,8 +1,8 @@
 """What checkov and cfn-guard's AWS rule sets ask of such a stack, on the transformed template.
 
-The rules bear checkov's names where it has one. checkov itself (3.3, 95 packages, 194 MB) is not needed to
-run them; it finds the same and, where it does not know the property that answers it, CKV_AWS_27 and
-CKV_AWS_116. Each exception has its reason, and must still be one.
+The rules bear checkov's names where it has one, and run without it. checkov itself (99 packages, 189 MB, 17 s of a processor)
+is `make checkov`, in an environment of its own: it finds no more but, where it does not know the property that
+answers it, CKV_AWS_27 and CKV_AWS_116. Each exception has its reason, and must still be one.
 """
 
 from __future__ import annotations

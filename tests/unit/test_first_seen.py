@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from handler.aws.errors import AwsError
 from handler.instances import first_seen
 from handler.instances.first_seen import (
     FORGOTTEN_AFTER,
@@ -90,7 +91,7 @@ class House:
     def __init__(self) -> None:
         self.client = idempotency_table(TABLE)
         self.asked: list[str] = []
-        self.warnings: list[str] = []
+        self.warnings: list[AwsError] = []
         self.trouble: dict[str, Exception] = {}
         self.client.meta.events.register("before-call.dynamodb", self._note)
 

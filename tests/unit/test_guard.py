@@ -217,6 +217,8 @@ AROUND: Sequence[Around] = [
     ("nobody runs", "refused", replica(), Surroundings(), policy()),
     ("its parent is stopped", "refused", replica(), Surroundings([peer(9, State.STOPPED)]), policy()),
     ("its parent is listed, too", "refused", replica(), Surroundings([peer()], {iid(9)}), policy()),
+    ("its parent was listed lately", "refused", replica(), Surroundings([peer()], (), {iid(9)}), policy()),
+    ("a primary was listed lately", "refused", replica(**SHOP), Surroundings([peer(7, **SHOP)], (), {iid(7)}), policy()),
     ("another primary of its workload runs", "terminate", replica(**SHOP), Surroundings([peer(7, **SHOP)]), policy()),
     ("a replica is no primary", "refused", replica(**SHOP), Surroundings([peer(7, **SHOP, ParentInstance=iid(3))]), policy()),
     ("another workload's primary is none", "refused", replica(**SHOP), Surroundings([peer(7, LogicalAgentId="mail")]), policy()),

@@ -8,6 +8,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from handler import PRODUCT
 from handler.aws.sending import refuse_what_is_late
 from handler.aws.timestamps import read_timestamps
 
@@ -53,5 +54,6 @@ def aws_client(session: boto3.session.Session, service: str, limits: Limits) -> 
             max_pool_connections=limits.pool,
             retries={"mode": "standard", "total_max_attempts": limits.tries},
             parameter_validation=limits.checked,
+            user_agent_extra=PRODUCT,
         ),
     )

@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
-from handler import redact
+from handler import PRODUCT, redact
 from handler.backend.errors import BackendError
 from handler.backend.wire import Envelope, is_acknowledged, read_envelope, said_by
 
@@ -38,7 +38,7 @@ AGAIN = frozenset({408, 425, 429})
 HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
-    "User-Agent": "spot-cleanup",
+    "User-Agent": PRODUCT,
 }
 """What every request bears, besides the token."""
 

@@ -43,7 +43,8 @@ def examine(
         bad_settings: what is wrong with the settings, or None.
         parts: what is examined of it, besides the settings.
     """
-    findings = [settings.judge(bad_settings)]
+    agents = subject.settings.agents if subject is not None and bad_settings is None else ()
+    findings = [settings.judge(bad_settings, agents)]
     for part in parts:
         blocked = _blocked(part, findings)
         if subject is None or (part.needs_settings and bad_settings is not None):

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
+from handler.doctor.advice import Advice
 from handler.doctor.backend import LIST, SWITCH
 from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
-from handler.instances.decide import Judge
+from handler.doctor.untagged import advise
+from handler.instances.decide import Judge, still_remembered
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
-from handler.instances.outcome import Denied, Ended, Left, Outcome
-from handler.instances.ownership import LOGICAL_ID_TAG, Agents, candidates
+from handler.instances.outcome import Ended
+from handler.instances.ownership import Agents, candidates
 from handler.instances.run import Limits, count_fleet
 
 MARKED = Check("marked_instances", "What would a run make of each instance that is listed now?")
@@ -24,24 +26,28 @@ NOTHING = (
     "nothing is listed. An instance is listed once terminate_wait_seconds have passed since it became "
     "a zombie, and not for five minutes after each report on it"
 )
-HELD_BACK = (
-    "if an instance is really to go, mend what the reason names: its tags, the settings, or "
-    "the backend's row; else correct the backend, which lists it"
-)
-TAG_IT = (
-    "if one of them is ours and is to go, tag it: aws ec2 create-tags --resources INSTANCE_ID --tags "
-    "Key=ManagedBy,Value=SpotOptimizer Key=LogicalAgentId,Value=ITS_LOGICAL_ID (docs/runbook.md, "
-    f"InstancesUntaggedAlarm); one whose {LOGICAL_ID_TAG} no agent of AGENT_ID has, needs "
-    "AGENT_ID=AGENT=THAT_LOGICAL_ID"
+HELD_BACK = Advice(
+    "a guard holds some back for the reason that is told, and every run will",
+    "if such an instance is really to go, mend what the reason names: its tags, the settings, or "
+    "the backend's row; else correct the backend, which lists it",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a run would decide about each listed machine."""
+    """What a run would decide about each listed machine.
+
+    Attributes:
+        decisions: one for each.
+        unreadable: why EC2 does not show some of them.
+        advice: on those that no tag gives to anybody.
+        held_back: whether another guard holds some back.
+    """
 
     decisions: Sequence[Decision]
     unreadable: AwsError | None = None
+    advice: Sequence[Advice] = ()
+    held_back: bool = False
 
 
 @examines(MARKED, needs=(DESCRIBE,))
@@ -59,20 +65,25 @@ def examine(it: Dependencies) -> list[Finding]:
         it.limits(it.settings),
         it.policy(it.settings),
     )
+    agents = Agents(it.settings.agents)
     errors: list[AwsError] = []
     judge = Judge(
         lambda: machines,
-        Agents(it.settings.agents),
+        agents,
         policy,
         LookUps(it.deadline, lambda _, error: errors.append(error)),
         it.clock,
         it.sleep,
         listed={one.instance_id for one in listed},
+        listed_lately=still_remembered(it.environment.listed_lately, it.clock()),
     )
     decisions = judge.judge(listed)
+    advice, held_back = advise(decisions, judge.seen, agents, policy)
     counted = limits.max_fleet_percent < 100
     fleet = it.look(lambda: count_fleet(machines, policy)) if counted else None
-    return [judge_decided(Foreseen(decisions, errors[0] if errors else None), fleet, limits)]
+    unreadable = errors[0] if errors else None
+    foreseen = Foreseen(decisions, unreadable, advice, held_back)
+    return [judge_decided(foreseen, fleet, limits)]
 
 
 def judge_decided(foreseen: Foreseen, fleet: int | AwsError | None, limits: Limits) -> Finding:
@@ -104,17 +115,13 @@ def judge_decided(foreseen: Foreseen, fleet: int | AwsError | None, limits: Limi
             "EC2 did not show all of them",
             "invoke the doctor again; runs leave these to the next run",
         )
-    if any(isinstance(one, Left) and one.untagged for one in decisions):
-        why = "these live, and nobody may end them: they bear no tag that says whose they are"
-        return warning(MARKED, found, why, TAG_IT)
-    if any(isinstance(one, Denied) or _ignored(one) for one in decisions):
-        why = "the guards hold these back, and every run will"
-        return warning(MARKED, found, why, HELD_BACK)
+    advice = list(foreseen.advice)
+    if foreseen.held_back:
+        advice.append(HELD_BACK)
+    if advice:
+        causes, cures = zip(*advice, strict=True)
+        return warning(MARKED, found, "; ".join(causes), "; ".join(cures))
     return ok(MARKED, found)
-
-
-def _ignored(decision: Decision) -> bool:
-    return isinstance(decision, Left) and decision.outcome is Outcome.IGNORED
 
 
 def _told(decisions: Sequence[Decision]) -> str:

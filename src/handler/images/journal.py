@@ -54,9 +54,11 @@ class Journal:
 
     Args:
         send: sends metrics.
+        version: the product's.
     """
 
     send: Callable[[Sequence[Metric]], None]
+    version: str
 
     def ended(self, end: Deletion) -> None:
         """One line per attempt: what happened to an image or snapshot is found by its id."""
@@ -143,4 +145,4 @@ class Journal:
             values.append(("GigabyteMonthsUnused", NO_UNIT, summary.gigabyte_months))
         self.send([value for value in values if value[2]])
         counts = {key: value for key, value in summary.as_returned().items() if key != "plan"}
-        logger.info("housekeeping finished", extra={"summary": counts})
+        logger.info("housekeeping finished", extra={"summary": counts, "version": self.version})

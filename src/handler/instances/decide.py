@@ -36,9 +36,9 @@ JUST_MARKED = 60.0
 """Seconds since its marking in which an instance may be younger than EC2's answers."""
 SETTLING = 3.0
 """Seconds that EC2's answers get to catch up (EC2 API, "Eventual consistency")."""
-HIDDEN_FOR = timedelta(minutes=10)
-"""How long a listed instance may be marked and unlisted: the backend hides it for five minutes
-after a report (contract section 1, quirk 5), and runs may be minutes apart."""
+HIDDEN_FOR = timedelta(hours=1)
+"""How long a listed instance may be marked and unlisted: the backend hides it for five minutes after a
+report, then it waits anew for as long as its agent has it wait (contract section 1, quirk 5)."""
 
 
 @dataclass(slots=True)
@@ -202,13 +202,19 @@ def remember_listed(
 ) -> Collection[str]:
     """Note what is listed now; return all that was listed lately.
 
-    Without it, a refused zombie that the backend hides for a while would vouch for the next
-    zombie of its workload. A new execution environment begins without this memory.
+    Without it, a refused zombie that the backend hides for a while would vouch for the next zombie of
+    its workload, or for its own successor. A new execution environment begins without this memory.
     """
     memory.update((one.instance_id, now) for one in candidates)
-    for instance_id in [one for one, at in memory.items() if now - at > HIDDEN_FOR]:
+    lately = still_remembered(memory, now)
+    for instance_id in memory.keys() - lately:
         del memory[instance_id]
-    return memory.keys()
+    return lately
+
+
+def still_remembered(memory: Mapping[str, datetime], now: datetime) -> Collection[str]:
+    """What was listed so lately that it may be marked still."""
+    return {one for one, at in memory.items() if now - at <= HIDDEN_FOR}
 
 
 def _shown(observed: Observed, instance_id: str) -> Instance | AwsError | None:

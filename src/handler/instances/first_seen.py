@@ -80,12 +80,12 @@ class FirstSeen:
     Args:
         client: makes the DynamoDB client, the first time it is needed.
         table: the idempotency table's name.
-        warn: told what AWS said, when the table cannot be used.
+        warn: told what AWS said, when the table cannot be used; each run sets its own.
     """
 
     client: Callable[[], DynamoDBClient]
     table: str
-    warn: Callable[[str], None]
+    warn: Callable[[AwsError], None] = lambda _: None
     _known: Sightings = field(default_factory=dict, init=False)
     _saved: Sightings = field(default_factory=dict, init=False)  # what the item holds
     _loaded: bool = field(default=False, init=False)
@@ -106,7 +106,7 @@ class FirstSeen:
             trouble = self._write()
         if trouble is not None:
             self._loaded = False
-            self.warn(str(trouble))
+            self.warn(trouble)
         return {
             one: datetime.fromtimestamp(min(self._known[one].first, seconds), UTC)
             for one in ids

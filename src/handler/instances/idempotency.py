@@ -21,6 +21,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 
 from handler.aws import error_codes
+from handler.aws.errors import AwsError, ErrorKind
 from handler.deadline import ACCOUNTING_AT_MOST
 from handler.instances.grouped_writes import CONDITION, Refused, Write, write_together
 from handler.instances.ports import Claim
@@ -81,7 +82,7 @@ class IdempotencyTable:
         window_seconds: int,
         known: Acknowledged,
         deadline: Deadline,
-        warn: Callable[[str], None],
+        warn: Callable[[AwsError], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client, self._known, self._deadline = client, known, deadline
@@ -167,7 +168,7 @@ class IdempotencyTable:
         try:
             record = self._proofs.get_record(subject)
         except error_codes.SDK_ERRORS as error:
-            self._give_up(str(error))
+            self._give_up(error_codes.read(error))
             return False
         except Exception:  # noqa: BLE001 - there is none, or it cannot be read
             return False
@@ -179,7 +180,7 @@ class IdempotencyTable:
         try:
             self._proofs.save_success(subject, subject)
         except error_codes.SDK_ERRORS as error:
-            self._give_up(str(error))
+            self._give_up(error_codes.read(error))
 
     def _read(self, instance_id: str, refused: Refused) -> Claim:
         """What stands in the way of a claim; a record that cannot be read does not."""
@@ -201,13 +202,14 @@ class IdempotencyTable:
                 self._client, writes, self._deadline.to_report, self._sleep
             )
         except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw costs the table, no report
-            self._give_up(type(error).__name__)
+            name = type(error).__name__
+            self._give_up(AwsError(name, "an answer that nobody foresaw", ErrorKind.FAULTY))
             return {}
         if trouble is not None:
-            self._give_up(str(trouble))
+            self._give_up(trouble)
         return refused
 
-    def _give_up(self, cause: str) -> None:
+    def _give_up(self, cause: AwsError) -> None:
         if not self._down:
             self._down = True
             self._warn(cause)

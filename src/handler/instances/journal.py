@@ -84,8 +84,17 @@ class Journal:
 
     def look_up_failed(self, what: str, error: AwsError) -> None:
         """AWS refused or did not answer a look-up: nothing is decided by it."""
+        self._unanswered("look-up failed", what, error)
+
+    def table_not_usable(self, error: AwsError) -> None:
+        """Whether a success was reported already cannot be looked up: reports go on all the same."""
+        said = "idempotency table not usable: reports go on without it, and may be made twice"
+        self._unanswered(said, "idempotency table", error)
+
+    def _unanswered(self, said: str, what: str, error: AwsError) -> None:
+        """The template's alarms go by the metric and the code."""
         logger.warning(
-            "look-up failed",
+            said,
             extra={
                 "look_up": what,
                 "error_code": error.code,

@@ -57,6 +57,13 @@ class Surroundings:
     fleets: Mapping[str, bool | AwsError] = field(default_factory=dict)
     members: Mapping[str, Member | AwsError] = field(default_factory=dict)
 
+    def marked(self, instance: Instance) -> bool:
+        """Whether it may be marked: then it vouches for no other machine.
+
+        The backend hides a marked one for five minutes after each report (quirk 5).
+        """
+        return instance.instance_id in self.listed or instance.instance_id in self.listed_lately
+
 
 def hold_back(decision: ToTerminate, around: Surroundings, policy: Policy) -> Decision:
     """Decide about one that `decide` lets go, from what is around it."""
@@ -93,7 +100,10 @@ def _may_be_promoted(decision: ToTerminate) -> bool:
 
 
 def _promoted(decision: ToTerminate, around: Surroundings) -> str | _Unknown | None:
-    """A promoted replica is listed as terminated while it is the live primary (quirk 10)."""
+    """A promoted replica is listed as terminated while it is the live primary (quirk 10).
+
+    What cannot be known: until its old primary is listed, that one looks like a primary.
+    """
     if not _may_be_promoted(decision):
         return None
     if isinstance(around.neighbours, AwsError):
@@ -102,7 +112,7 @@ def _promoted(decision: ToTerminate, around: Surroundings) -> str | _Unknown | N
     instance = decision.instance
     parent, workload = instance.tags[PARENT_TAG], logical_id(instance)
     for one in around.neighbours:
-        if one.state is not State.RUNNING or one.instance_id in around.listed:
+        if one.state is not State.RUNNING or around.marked(one):
             continue
         carries = workload is not None and logical_id(one) == workload
         if one.instance_id == parent or (carries and PARENT_TAG not in one.tags):
@@ -133,10 +143,9 @@ def _without_peer(
     if isinstance(around.neighbours, AwsError):
         return _Unknown(f"its peers could not be looked up: {around.neighbours}", around.neighbours)
     for one in around.neighbours:
-        # Marked machines must not vouch for each other, nor a stranger for ours.
-        marked = one.instance_id in around.listed or one.instance_id in around.listed_lately
+        # A stranger must not vouch for ours.
         carries = logical_id(one) == workload and not policy.lacking(one.tags)
-        if one.state is State.RUNNING and carries and not marked:
+        if one.state is State.RUNNING and carries and not around.marked(one):
             return None
     return f"no other running instance carries {LOGICAL_ID_TAG}={workload}"
 

@@ -78,8 +78,18 @@ class TestSeveralAgents:
 
     def test_what_is_alike_is_told_once(self, clinic: Clinic, other: str) -> None:
         told = clinic.examine(AGENT_ID=self.both(clinic, other))
-        assert told.of("ok") == set(CHECKS), told.invocation.returned["text"]
+        assert told.of("ok") == set(CHECKS) - {"settings"}, told.invocation.returned["text"]
         assert told.checks["agent_known"]["found"].startswith("2 agents (")
+
+    def test_those_without_a_logical_id_are_told_that_they_cannot_tell(
+        self, clinic: Clinic, other: str
+    ) -> None:
+        settings = clinic.examine(AGENT_ID=f"{clinic.stack.agent_id},{other}=web-2")
+        one = settings.checks["settings"]
+        assert one["status"] == "warning"
+        assert clinic.stack.agent_id in one["found"]
+        assert other not in one["found"]
+        assert "AGENT_ID=<id>=<logical id>" in one["cure"]
 
     def test_one_s_switch_is_its_own(self, clinic: Clinic, other: str) -> None:
         clinic.stack.operator.set_auto_terminate(other, enabled=False)

@@ -1,0 +1,1 @@
+"""`make checkov`: what Bridgecrew's checkov finds in the transformed templates, each exception explained."""
