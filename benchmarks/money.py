@@ -49,7 +49,7 @@ def month(
     found: dict[str, Any], memory: int, count: int, daily: int, watched: str = "monitoring off"
 ) -> float:
     """Dollars a month, for so many agents and terminations a day, with or without monitoring."""
-    more = sum(found["template"][kind] for kind in MONITORING[watched])
+    more: float = sum(found["template"][kind] for kind in MONITORING[watched])
     return sum(bill.month(usage(found, memory, count), daily).values()) + more
 
 
