@@ -36,6 +36,7 @@ def main() -> None:
             for name in wanted.points or points.ALL:
                 found, load = _measured(name, bench)
                 if not wanted.quick:  # it only shows that everything works
+                    results = _kept()  # another point may have been measured meanwhile
                     results["points"][name] = {"found": found, "measured": _machine() | load}
                     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     if wanted.quick:

@@ -98,7 +98,7 @@ def describe(found: dict[str, Any]) -> str:
         f"{count:,} marked at once in three zones, a run a minute, EC2's buckets full at the start "
         "(instances: 1,000, and 20 a second after that; terminating calls: 100 and 5; describing "
         "ones: 100 and 20). The clock is the machine's, and jumps over every wait; the servers' "
-        "work, in the same process, counts as the function's. At the default a drain is held back "
-        "by its cap, on purpose.\n\n"
+        "work, in the same process, counts as the function's: so here they speak plain HTTP, and EC2's "
+        "answers bear only what is read. At the default a drain is held back by its cap, on purpose.\n\n"
         + table([*head, "reported as failed", "not reported in the end"], rows)
     )

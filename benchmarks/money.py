@@ -38,10 +38,18 @@ def usage(found: dict[str, Any], memory: int, count: int = 1) -> Usage:
     )
 
 
-def month(found: dict[str, Any], memory: int, count: int, daily: int, *, watched: bool) -> float:
+MONITORING: dict[str, tuple[str, ...]] = {
+    "monitoring off": (),
+    "monitoring on, dashboards among the account's first three": ("alarms $",),
+    "monitoring on, dashboards paid for": ("alarms $", "dashboards $"),
+}
+
+
+def month(
+    found: dict[str, Any], memory: int, count: int, daily: int, watched: str = "monitoring off"
+) -> float:
     """Dollars a month, for so many agents and terminations a day, with or without monitoring."""
-    template = found["template"]
-    more = template["alarms $"] + template["dashboards $"] if watched else 0.0
+    more: float = sum(found["template"][kind] for kind in MONITORING[watched])
     return sum(bill.month(usage(found, memory, count), daily).values()) + more
 
 
@@ -53,16 +61,21 @@ def fits(found: dict[str, Any], memory: int) -> bool:
     return bool(ends and peak <= HEADROOM * memory * MIB)
 
 
-def choice(found: dict[str, Any]) -> int:
+def compute(found: dict[str, Any], memory: int, count: int) -> float:
+    """Dollars a month for computing, at ten terminations a day."""
+    return bill.month(usage(found, memory, count), 10)["compute"]
+
+
+def choice(found: dict[str, Any], count: int = 1) -> int:
     """The cheapest size that fits, at ten terminations a day."""
     fitting = [size for size in SIZES if fits(found, size)] or [SIZES[-1]]
-    return min(fitting, key=lambda size: bill.month(usage(found, size), 10)["compute"])
+    return min(fitting, key=lambda size: compute(found, size, count))
 
 
 def goals(found: dict[str, Any]) -> list[Goal]:
     """A full run at 256 MB; cheaper than the daemon's machine; the template has the cheapest that fits."""
     chosen, template = choice(found), found["memory of the template"]
-    total = month(found, chosen, 1, 10, watched=False)
+    total = month(found, chosen, 1, 10)
     full = found["full"]
     why = f"{chosen} MB is the cheapest that fits; {found['backlog peak'] / MIB:.0f} MiB are needed"
     off = max(template / chosen, chosen / template)
@@ -111,12 +124,25 @@ def describe(found: dict[str, Any]) -> str:
                 f"**{chosen} MB**, the cheapest of which that is at most {HEADROOM:.0%} (Lambda's own "
                 f"part of the process comes on top), and which ends {BURST} instances, the cap's "
                 f"default, within the time limit of {TIMEOUT:.0f} s. The template's default is "
-                f"{found['memory of the template']} MB."
+                f"{found['memory of the template']} MB. {_with_agents(found, chosen)}"
             ),
             _by_part(found, chosen),
             _effects(found, chosen),
         ]
     )
+
+
+def _with_agents(found: dict[str, Any], chosen: int) -> str:
+    """Which size is the cheapest for several agents, whose lists are work for the cpu."""
+    said = []
+    for count in AGENTS[1:]:
+        size = choice(found, count)
+        cents = (compute(found, chosen, count) - compute(found, size, count)) * 100
+        said.append(
+            f"for {count} agents {size} MB"
+            + (f", by {cents:.1f} cents a month" if size != chosen else "")
+        )
+    return f"The cheapest that fits is {' and '.join(said)}."
 
 
 def _by_size(found: dict[str, Any]) -> str:
@@ -130,7 +156,7 @@ def _by_size(found: dict[str, Any]) -> str:
                 f"{at['single ms']:.0f}",
                 f"{at['burst s']:.1f}",
                 f"{at['peak'] / MIB:.0f}",
-                *(f"{bill.month(usage(found, size, n), 10)['compute']:.3f}" for n in AGENTS),
+                *(f"{compute(found, size, n):.3f}" for n in AGENTS),
                 "yes" if fits(found, size) else "no",
             ]
         )
@@ -144,11 +170,11 @@ def monthly(found: dict[str, Any], memory: int) -> str:
     """The bill by agents, monitoring and terminations a day, beside the daemon's."""
     rows = [
         [
-            f"{count} agent{'s' * (count > 1)}, monitoring {'on' if watched else 'off'}",
-            *(f"{month(found, memory, count, daily, watched=watched):.2f}" for daily in DAILY),
+            f"{count} agent{'s' * (count > 1)}, {watched}",
+            *(f"{month(found, memory, count, daily, watched):.2f}" for daily in DAILY),
         ]
         for count in AGENTS
-        for watched in (False, True)
+        for watched in MONITORING
     ]
     daemon = f"{prices.DAEMON_MONTH:.2f}"
     rows.append(["the daemon on a t4g.nano with 8 GB of disk", *[daemon] * len(DAILY)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def cpu_of(memory: int, pid: int) -> Iterator[None]:
 @contextmanager
 def _group() -> Iterator[Path]:
     root = _VERSION_1 if _VERSION_1.is_dir() else _VERSION_2
-    group = root / "spot-cleanup-bench"
+    group = root / f"spot-cleanup-bench-{os.getpid()}"
     group.mkdir(exist_ok=True)
     try:
         yield group

@@ -57,8 +57,8 @@ def _first(found: Mapping[str, Any]) -> list[str]:
         parts += ["## What it costs a month", money.monthly(figures, chosen)]
         parts.append(
             "A run every minute, around the clock; list prices, without any free tier ([by part](#money)). "
-            "An account's first three dashboards cost nothing; with them monitoring is cheaper than here by "
-            f"${figures['template']['dashboards $']:.2f}. The daemon's machine is one, however many agents it has room for."
+            "An account's first three dashboards cost nothing. The daemon's machine is one, however many agents it has "
+            "room for, and nobody watches it."
         )
     if "burst" in found and "money" in found:
         parts += ["## How long it takes, and how it compares", *_compared(found)]

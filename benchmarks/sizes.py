@@ -66,7 +66,7 @@ def _size(bench: Bench, code: Code, memory: int, *, limited: bool) -> dict[str, 
         handler.do()  # loads boto3, and makes clients
         with quota.cpu_of(memory, handler.pid) if limited else nullcontext():
             single = []
-            for _ in range(bench.rounds(7)):
+            for _ in range(bench.rounds(5)):
                 servers.mark(1)
                 single.append(handler.do(1, pause=PAUSE))
             units = servers.aws.ledger_units()
@@ -95,7 +95,7 @@ def _idle(bench: Bench, code: Code, count: int, memory: int, *, limited: bool) -
     with Measured(FUNCTION, environment, code) as handler:
         handler.do(3)
         with quota.cpu_of(memory, handler.pid) if limited else nullcontext():
-            runs = [handler.do(1, pause=PAUSE) for _ in range(bench.rounds(15))]
+            runs = [handler.do(1, pause=PAUSE) for _ in range(bench.rounds(9))]
     return {
         "ms": statistics.median(_stretched(one, stretch) for one in runs) * 1e3,
         "bytes": statistics.median(one.written for one in runs),

@@ -2,7 +2,8 @@
 
 Handler, EC2 and backend share one process and one clock: it runs as the machine's does, and jumps
 ahead where the handler sleeps and where the schedule waits for the next minute. So what the function
-spends on its own work counts, and eight minutes of waiting cost nothing.
+spends on its own work counts, and eight minutes of waiting cost nothing. The servers' work counts as
+well: so they speak plain http, and EC2's answers bear only what is read.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ def drain(count: int, cap: str) -> dict[str, Any]:
     clock, backend = MovedTime(), BackendServer(secure=False)
     backend.reset(latency=BACKEND_SECONDS)
     with Emulator(clock=clock) as aws, clock.installed():
-        aws.answer_in_life_size()
         aws.tables.create(TABLE)
         aws.parameters[PARAMETER] = TOKEN
         aws.latency.update({"*": EC2_SECONDS, **dict.fromkeys(LEDGER_CALLS, DYNAMODB_SECONDS)})

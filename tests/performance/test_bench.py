@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -114,10 +115,12 @@ def test_memory_is_chosen_by_what_fits_and_then_by_price() -> None:
         "metrics": 4,
     }
     found: dict[str, Any] = {
-        "sizes": {str(one): dict(size) for one in sizes.SIZES},
+        "sizes": {str(one): deepcopy(size) for one in sizes.SIZES},
         "backlog peak": 90 * sizes.MIB,
     }
     assert money.choice(found) == 128
+    found["sizes"]["256"]["idle ms"]["60"] = 40.0  # sixty lists are work for the cpu
+    assert money.choice(found, 60) == 256
     found["backlog peak"] = 100 * sizes.MIB  # more than 75 % of 128
     assert money.choice(found) == 256
     found["sizes"]["256"]["burst s"] = 56.0  # more than a run has
