@@ -122,8 +122,8 @@ def server_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError("it is no URL") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("it must not hold a user name or password")
+    if "@" in url:  # a password may hold a slash: what follows it looks like a path
+        raise ValueError("it must not hold a user name or password (in a path, @ is written %40)")
     if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#\\]", url):
         raise ValueError("it must have no query, fragment, backslash, space or foreign letter")
     bracketed = "[" in parts.netloc

@@ -28,6 +28,7 @@ BAD = [
     ("AgentId", "a b"),
     ("ServerUrl", "http://backend.example.com"),
     ("ServerUrl", "https://user:password@backend.example.com"),
+    ("ServerUrl", "https://user:12/3@backend.example.com"),
     ("ServerUrl", "https://backend.example.com/?q=1"),
     ("ServerUrl", "backend.example.com"),
     ("ClientTokenParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/token"),

@@ -35,8 +35,10 @@ _STATS: dict[str, Callable[[list[Any]], Any]] = {
     "count": len,
     "count_distinct": lambda values: len(set(values)),
     "sum": sum,
-    "min": min,
-    "max": max,
+    "min": lambda values: min(
+        values, default=""
+    ),  # CloudWatch leaves it empty where no line has the field
+    "max": lambda values: max(values, default=""),
     "latest": lambda values: values[-1] if values else "",
 }
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
