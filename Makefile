@@ -100,7 +100,7 @@ test: setup lint types ## All checks and tests
 .PHONY: soak
 soak: setup ## The long fault and crash tests, hours; writes docs/reliability.md (SOAK_SECONDS=600: ten minutes)
 	@SOAK=1 python -m pytest tests/reliability -n 3 -q --timeout 36000
-	@SOAK=1 python -m pytest tests/property/test_random_inventories.py tests/integration/test_housekeeping_random.py -q --timeout 1800
+	@SOAK=1 python -m pytest tests/property/test_random_inventories.py tests/integration/test_housekeeping_random.py tests/sam_local -q --timeout 1800
 
 .PHONY: mutants
 mutants: setup ## Change the code in small ways and list what the fast tests do not notice (MUTANTS="--sample 40")

@@ -129,6 +129,10 @@ def own_engine() -> Iterator[Engine]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "TMPDIR": name,
+                },  # containerd leaves its stacks there when it is slow to end
                 start_new_session=True,  # Ctrl-C is for this process, which ends the engine last
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread of this process holds a lock there
             )

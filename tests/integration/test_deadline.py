@@ -67,6 +67,7 @@ def drips_a_promised_length(exchange: Exchange) -> None:
 def test_a_run_returns_before_its_time_is_up_and_the_next_one_finishes(
     account: Account, scripted: ScriptedBackend, arrange: Arrange, allowed: set[str]
 ) -> None:
+    scripted.mark(*account.launch(1))
     account.run()  # the clients are there, as they are in all runs but the first
     ids = account.launch(3)
     scripted.mark(*ids)

@@ -34,7 +34,8 @@ FIRST = (
         "dashboard",
     ),
     *("tests/artifact/test_events.py", "tests/integration/test_aws_faults.py", "mariadb"),
-    *("tests/reliability/test_faults.py", "tests/integration/test_deadline.py"),
+    *("tests/reliability/test_faults.py", "tests/reliability/test_histories.py"),
+    *("tests/integration/test_deadline.py", "tests/integration/test_nights.py"),
     *("tests/local/test_runbook.py", "tests/local/test_demo.py", "tests/performance/test_bench.py"),
 )
 """The longest, the longest first: what starts last must be short, or one process ends after the others."""
