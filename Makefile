@@ -56,7 +56,7 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 ## ---- run it here ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup ## Play the three acceptance scenarios on embedded parts
+demo: setup ## Play the three acceptance scenarios, and three more, on embedded parts
 	@PYTHONPATH=src python -m local.demo
 
 .PHONY: local
@@ -94,7 +94,7 @@ configuration: setup ## Write docs/configuration.md: every parameter and variabl
 ## ---- check it ------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup lint types ## All checks and tests
+test: setup lint types ## All checks and tests; the long ones in a small sample (make soak: in full)
 	@python -m pytest -n auto -q
 
 .PHONY: soak

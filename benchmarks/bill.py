@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from benchmarks import prices
@@ -90,14 +91,19 @@ def logs(size: float) -> float:
 
 
 def monitoring(template: str) -> dict[str, float]:
-    """What a template's alarms and dashboards cost, by their number in its text."""
-    alarms = template.count("Type: AWS::CloudWatch::Alarm\n")
+    """What a template's alarms and dashboards cost, by their number in its text.
+
+    An alarm is paid by the metrics that it reads.
+    """
+    found = re.findall(r"    Type: AWS::CloudWatch::Alarm\n(?:(?:    .*)?\n)*", template)
+    alarms, metrics = len(found), sum(one.count("MetricName: ") for one in found)
     composite = template.count("Type: AWS::CloudWatch::CompositeAlarm\n")
     dashboards = template.count("Type: AWS::CloudWatch::Dashboard\n")
     return {
         "alarms": alarms + composite,
         "composite alarms": composite,
-        "alarms $": alarms * prices.ALARM_MONTH + composite * prices.COMPOSITE_ALARM_MONTH,
+        "alarm metrics": metrics,
+        "alarms $": metrics * prices.ALARM_METRIC_MONTH + composite * prices.COMPOSITE_ALARM_MONTH,
         "dashboards": dashboards,
         "dashboards $": dashboards * prices.DASHBOARD_MONTH,
     }

@@ -209,8 +209,8 @@ def _effects(found: dict[str, Any], memory: int) -> str:
     return (
         f"Idle runs send no metric. If each run sent all {bill.METRICS_AT_MOST} of the contract's, "
         f"zeros too, they would cost ${every:.2f} a month. Logs of idle runs cost ${info:.2f} at `INFO` and "
-        f"${debug:.2f} at `DEBUG`. Monitoring is ${template['alarms $']:.2f} for {template['alarms']} alarms, "
-        f"{template['composite alarms']} of them composite, and ${template['dashboards $']:.2f} for "
+        f"${debug:.2f} at `DEBUG`. Monitoring is ${template['alarms $']:.2f} for {template['alarms']} alarms "
+        f"({template['composite alarms']} composite, the others on {template['alarm metrics']} metrics), and ${template['dashboards $']:.2f} for "
         f"{template['dashboards']} dashboards, counted as if the account had three others already: an "
         "account's first three cost nothing."
     )

@@ -24,7 +24,7 @@ DYNAMODB_READ = 0.125 / 1e6  # on demand, one unit; strongly consistent, up to 4
 LOGS_GB_INGESTED = 0.50
 LOGS_GB_MONTH = 0.03
 CUSTOM_METRIC_MONTH = 0.30  # by the hour in which it is sent
-ALARM_MONTH = 0.10
+ALARM_METRIC_MONTH = 0.10
 COMPOSITE_ALARM_MONTH = 0.50
 DASHBOARD_MONTH = 3.00  # an account's first three cost nothing
 

@@ -15,7 +15,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Goal, shown, spread
 from benchmarks.process import Code, Measured
 from benchmarks.servers import Servers
-from benchmarks.settings import PAGE, PLOTS, RESULTS
+from benchmarks.settings import PAGE, PLOTS, RESULTS, ROOT
 from tests.support.artifact import artifact
 from tests.support.built import Artifact
 
@@ -100,6 +100,14 @@ def test_a_month_is_billed_by_the_list() -> None:
     assert busy["compute"] - idle["compute"] == pytest.approx(
         ended * 0.090 * prices.LAMBDA_GB_SECOND
     )
+
+
+def test_alarms_are_billed_by_their_metrics_and_deploy_md_says_the_same() -> None:
+    found = bill.monitoring((ROOT / "monitoring.yaml").read_text())
+    assert (found["alarms"], found["composite alarms"], found["alarm metrics"]) == (15, 2, 15)
+    deploy = (ROOT / "docs" / "deploy.md").read_text()
+    assert f"${found['alarms $']:.2f} a month" in deploy
+    assert f"${found['alarms $']:.2f} for 15 alarms" in PAGE.read_text()
 
 
 def test_memory_is_chosen_by_what_fits_and_then_by_price() -> None:
