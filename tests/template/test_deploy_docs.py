@@ -31,6 +31,8 @@ PAGES = (
     "events/README.md",
     "CONTRIBUTING.md",
 )
+# Their commands for the AWS command line have tests of their own (test_runbook_commands.py).
+OTHERS = ("docs/index.md", "docs/migration.md", "docs/upgrading.md", "docs/runbook.md")
 PROGRAMS = ("make", ".venv/bin/sam", "sam", "aws")
 MAKEFILE = (ROOT / "Makefile").read_text()
 
@@ -47,7 +49,12 @@ def commands(text: str) -> Iterator[str]:
             yield bare
 
 
-COMMANDS = sorted({(page, c) for page in PAGES for c in commands((ROOT / page).read_text())})
+COMMANDS = sorted(
+    (page, command)
+    for page in (*PAGES, *OTHERS)
+    for command in set(commands((ROOT / page).read_text()))
+    if page in PAGES or not command.startswith("aws ")
+)
 
 
 def options(arguments: list[str]) -> set[str]:
@@ -77,6 +84,8 @@ def test_a_command_works_for_whoever_only_ran_make_setup(page: str, command: str
         assert found is not None
         # A mention, such as `sam deploy`, is no command to paste: that has an argument.
         assert program == ".venv/bin/sam" or not words
+        # SAM does not read AWS_REGION, which the runbook has its reader set.
+        assert "--stack-name" not in words or "--region" in words
         assert options(words) <= {
             o for one in found.params for o in (*one.opts, *one.secondary_opts)
         }
