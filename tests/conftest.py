@@ -1,6 +1,7 @@
 """What every folder of tests shares: the fixtures in `support`, and hypothesis' profiles."""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -10,3 +11,8 @@ pytest_plugins = ("tests.support.mariadb", "tests.support.backend", "tests.suppo
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
+
+# A shell that starts the suite in the background has it ignore these, and programs that tests start would, too.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGHUP else signal.default_int_handler)
