@@ -15,4 +15,6 @@ if os.environ.get("CI") == "true":
 # A shell that starts the suite in the background has it ignore these, and programs that tests start would, too.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGHUP else signal.default_int_handler)
+        signal.signal(
+            number, signal.SIG_DFL if number == signal.SIGHUP else signal.default_int_handler
+        )
