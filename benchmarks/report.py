@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from benchmarks.figures import shown, table
 from benchmarks.settings import ROOT
 
 TRIED = ROOT / "benchmarks" / "tried.md"
+MEMORY = ROOT / "docs" / "performance" / "memory.json"
+"""Written by `make sam-memory`."""
 
 _HEAD = """# Performance: measured, beside its peers
 
@@ -43,6 +46,7 @@ def render(results: Mapping[str, Any]) -> str:
         point = points.ALL[name]
         parts += [f"## {point.TITLE}", point.describe(figures["found"])]
         parts += [f"![{point.TITLE}](performance/{plot})" for plot in figures["plots"]]
+    parts += ["## Memory in Lambda's container", _memory()]
     parts.append(TRIED.read_text().strip())
     parts += ["## Goals", _goals(found)]
     return "\n\n".join(parts) + "\n"
@@ -112,6 +116,17 @@ def _measured(found: Mapping[str, Any]) -> str:
         "seconds in all",
     ]
     return table(head, rows)
+
+
+def _memory() -> str:
+    """What the functions take of the template's `MemorySize`."""
+    head = ["", "limit, MiB", "the function's process at the most, MiB", "the whole container, MiB"]
+    keys = ("what", "limit_mib", "process_peak_mib", "container_peak_mib")
+    rows = [[one[key] for key in keys] for one in json.loads(MEMORY.read_text())]
+    return (
+        "By `make sam-memory`, under `sam local` with the template's limits: the built artifact in a new container each "
+        "time, AWS by the tests' emulator, the backend over plain HTTP.\n\n" + table(head, rows)
+    )
 
 
 def _goals(found: Mapping[str, Any]) -> str:
