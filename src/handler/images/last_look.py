@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import ask, each_of, read_all, sound
+from handler.aws.lists import each_of, read_all, sound
+from handler.images.ec2 import permissions
 from handler.images.model import Kind, Reason, Verdict, keep
 from handler.images.references import LIVE
 
@@ -111,20 +112,11 @@ def shared_with(
     item_id: str,
     time_left: Callable[[], float],
 ) -> str | AwsError | None:
-    """Who outside may use an image or a snapshot, or None: accounts, organizations, their units, all.
-
-    DescribeImageAttribute and DescribeSnapshotAttribute tell it of one item a call.
-    """
-    if kind is Kind.IMAGE:
-        key, given = "LaunchPermissions", {"ImageId": item_id, "Attribute": "launchPermission"}
-        answer = ask(ec2, "describe_image_attribute", key, time_left, **given)
-    else:
-        key = "CreateVolumePermissions"
-        given = {"SnapshotId": item_id, "Attribute": "createVolumePermission"}
-        answer = ask(ec2, "describe_snapshot_attribute", key, time_left, **given)
-    if isinstance(answer, AwsError):
-        return None if answer.kind is ErrorKind.MISSING else answer
-    users = [str(value) for one in answer[key] for value in one.values()]
+    """Who outside may use an image or a snapshot, or None: accounts, organizations, their units, all."""
+    found = permissions(ec2, kind, item_id, time_left)
+    if isinstance(found, AwsError):
+        return None if found.kind is ErrorKind.MISSING else found
+    users = [str(value) for one in found for value in one.values()]
     return f"shared with {', '.join(users[:5])}" if users else None
 
 
