@@ -149,9 +149,7 @@ def test_a_bundle_that_shuts_out_aws(clinic: Clinic, tmp_path: Path) -> None:
     ("service", "check", "skipped"),
     [
         ("SSM", "token", BEHIND_THE_TOKEN | AFTER_THE_LIST),
-        ("EC2", "ec2_describe", {"ec2_terminate", "ec2_spot_requests", "marked_instances"}),
         ("DYNAMODB", "idempotency_table", {"housekeeping_references"}),
-        ("SCHEDULER", "schedule", set()),
     ],
 )
 def test_an_endpoint_that_is_no_address(

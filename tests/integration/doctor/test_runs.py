@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
-
 from handler.instances.outcome import Outcome
 from tests.integration.doctor.clinic import CHECKS, Clinic
 
-
-@pytest.mark.parametrize(
-    ("metric", "word", "cause", "cure"),
-    [
-        ("TerminationsRefused", "refused", "a guard said no", "the outcome refused say why"),
-        ("TerminationFailures", "failed", "EC2 said no", "error_code"),
-        ("ReportFailures", "unreported", "did not take the report", "backend_reachable"),
-        ("InstancesUntagged", "untagged", "lack a required tag", "tag what is to go"),
-        ("InstancesOverdue", "overdue", "has not ended", "its lines in the log"),
-        ("LookUpFailures", "look-ups failed", "refused or did not answer", "the checks on AWS"),
-        ("AgentsFailed", "agents failed", "token or list", "the log names the agent"),
-    ],
+WARNINGS = (
+    ("TerminationsRefused", "refused", "a guard said no", "the outcome refused say why"),
+    ("TerminationFailures", "failed", "EC2 said no", "error_code"),
+    ("ReportFailures", "unreported", "did not take the report", "backend_reachable"),
+    ("InstancesUntagged", "untagged", "lack a required tag", "tag what is to go"),
+    ("InstancesOverdue", "overdue", "has not ended", "its lines in the log"),
+    ("LookUpFailures", "look-ups failed", "refused or did not answer", "the checks on AWS"),
+    ("AgentsFailed", "agents failed", "token or list", "the log names the agent"),
 )
-def test_what_went_wrong_in_the_last_hour_is_a_warning(
-    clinic: Clinic, metric: str, word: str, cause: str, cure: str
-) -> None:
-    clinic.count(metric, 2, minutes_ago=55)
-    clinic.count(metric, 3, minutes_ago=2)
+
+
+def test_what_went_wrong_in_the_last_hour_is_a_warning(clinic: Clinic) -> None:
+    for number, (metric, *_) in enumerate(WARNINGS, 10):
+        clinic.count(metric, number, minutes_ago=55)
+        clinic.count(metric, 3, minutes_ago=2)
     told = clinic.examine()
     assert told.of("failed") == set()
     assert told.of("warning") == {"last_hour"}
     assert "see also last_hour" in told.invocation.returned["text"].splitlines()[0]
     one = told.checks["last_hour"]
-    assert f"5 {word}" in one["found"]
-    assert cause in one["cause"]
-    assert cure in one["cure"]
+    for number, (_, word, cause, cure) in enumerate(WARNINGS, 10):
+        assert f"{number + 3} {word}" in one["found"]
+        assert cause in one["cause"]
+        assert cure in one["cure"]
 
 
 def test_refused_machines_are_told_while_the_backend_hides_them(bare: Clinic) -> None:
