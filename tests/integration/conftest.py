@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -60,9 +61,11 @@ def _models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pauses before a call of the backend is tried again; those that it asks for stay as they are."""
+    """The pauses before a call is tried again; those that the backend asks for stay as they are."""
     real = api._back_off
     monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
+    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 20), time=time.time)
+    monkeypatch.setattr("botocore.endpoint.time", hurry)
     monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
 
 
