@@ -108,7 +108,7 @@ def test_a_failure_leaves_mark_and_status_as_they_were(
     assert row["terminated_at"] is None
     assert row["termination_attempted_at"] == clock.wire()
     clock.advance(300)
-    assert agent.listed()[0]["seconds_waiting"] == 1200
+    assert agent.listed()[0]["seconds_waiting"] == 600
 
 
 def test_a_failure_is_written_to_the_system_events_with_its_reason(
@@ -236,15 +236,15 @@ def test_a_report_is_recorded_whole_or_not_at_all(
 
 
 def test_many_reports_at_once_are_all_recorded(backend: OperatorClient, agent: AgentApi) -> None:
-    ids = [f"i-{number:017x}" for number in range(100)]
+    ids = [f"i-{number:017x}" for number in range(40)]
     backend.add_zombies(agent.agent_id, ids, age_seconds=900)
 
-    with ThreadPoolExecutor(24) as threads:
+    with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(agent.report_success, [*ids, *ids[:20]]))
 
     assert {answer.status_code for answer in answers} == {200}
     assert all(row["termination_confirmed"] for row in backend.instances(agent.agent_id))
-    assert len(backend.events(agent.agent_id)) == 120
+    assert len(backend.events(agent.agent_id)) == 60
 
 
 def test_a_cleanup_report_is_kept_with_counts_details_and_cut_offs(

@@ -176,13 +176,12 @@ def test_writes_in_each_others_way_cost_no_report(stage: Stage) -> None:
     assert len(stage.aws.tables[TABLE].items) >= 20
 
 
-@pytest.mark.parametrize(
-    "after", ["1m0s", "0.493", "-1", "9999999999", "Tue, 01 Jan 99999 00:00:00 GMT", "soon"]
-)
-def test_an_odd_retry_after_costs_no_report(stage: Stage, after: str) -> None:
-    ids = stage.zombies(3)
-    stage.busy.headers = [{"Retry-After": after}]
+def test_an_odd_retry_after_costs_no_report(stage: Stage) -> None:
+    odd = ("1m0s", "0.493", "-1", "9999999999", "Tue, 01 Jan 99999 00:00:00 GMT", "soon")
+    stage.busy.headers = [{"Retry-After": after} for after in odd]
+    ids = stage.zombies(len(odd))
     stage.run()
+    assert stage.busy.headers == []
     assert stage.live == []
     stage.operator.age(stage.agent_id, 400)
     stage.run()
