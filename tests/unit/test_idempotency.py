@@ -133,12 +133,12 @@ def test_the_environment_s_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_group_is_one_request(house: House) -> None:
-    ids, run = [iid(number) for number in range(100)], house.run()
+    ids, run = [iid(number) for number in range(30)], house.run()
     run.claim(ids)
-    run.acknowledged(ids[:90])
-    run.release(ids[90:])
+    run.acknowledged(ids[:25])
+    run.release(ids[25:])
     assert house.asked == ["TransactWriteItems"] * 3
-    assert len(house.records()) == 90
+    assert len(house.records()) == 25
 
 
 def test_the_record_is_powertools_own(house: House) -> None:
@@ -215,7 +215,7 @@ def test_two_runs_at_the_same_moment_get_each_claim_once(
             return call(*arguments)
 
     monkeypatch.setattr(house.client, "_make_api_call", atomic)
-    ids, meeting = [iid(number) for number in range(100)], Barrier(2, timeout=10)
+    ids, meeting = [iid(number) for number in range(40)], Barrier(2, timeout=10)
 
     def go(run: IdempotencyTable) -> list[str]:
         meeting.wait()
@@ -229,17 +229,16 @@ def test_two_runs_at_the_same_moment_get_each_claim_once(
 # Trouble
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
-def test_without_its_table_everything_is_free_and_it_is_asked_once(house: House, code: str) -> None:
+def test_without_its_table_everything_is_free_and_it_is_asked_once(house: House) -> None:
     run = house.run()
-    house.fail(said(code))
+    house.fail(said("ThrottlingException"))
     assert run.claim([iid(1), iid(2)]) == {iid(1): FREE, iid(2): FREE}
     assert run.claim([iid(3)]) == {iid(3): FREE}
     run.acknowledged([iid(1)])
     run.release([iid(2)])
     assert len(house.asked) == 1
     assert len(house.warnings) == 1
-    assert house.warnings[0].code == code
+    assert house.warnings[0].code == "ThrottlingException"
 
 
 def test_the_next_run_asks_a_mended_table_again(house: House) -> None:
@@ -271,29 +270,26 @@ def test_conflicts_are_another_run_s_and_do_not_switch_the_table_off(house: Hous
     assert house.slept != []
 
 
-@pytest.mark.parametrize(
-    ("record", "claim"),
-    [
-        ({"status": {"S": "COMPLETED"}, "data": {"S": "no json"}}, REPORTED),
-        ({"status": {"S": "COMPLETED"}, "expiration": {"N": "9" * 12}}, REPORTED),
-        ({"status": {"S": "SOMETHING"}}, FREE),
-        ({"status": {"N": "7"}}, FREE),
-        ({}, FREE),
-        ({"status": {"S": "INPROGRESS"}, "in_progress_expiration": {"N": "9" * 15}}, UNDER_WAY),
-    ],
+ODD: tuple[tuple[dict[str, Any], Claim], ...] = (
+    ({"status": {"S": "COMPLETED"}, "data": {"S": "no json"}}, REPORTED),
+    ({"status": {"S": "COMPLETED"}, "expiration": {"N": "9" * 12}}, REPORTED),
+    ({"status": {"S": "SOMETHING"}}, FREE),
+    ({"status": {"N": "7"}}, FREE),
+    ({}, FREE),
+    ({"status": {"S": "INPROGRESS"}, "in_progress_expiration": {"N": "9" * 15}}, UNDER_WAY),
 )
-def test_one_odd_record_is_its_own_trouble_and_is_mended(
-    house: House, record: dict[str, Any], claim: Claim
-) -> None:
-    run = house.run()
-    run.claim([iid(1)])
+
+
+def test_one_odd_record_is_its_own_trouble_and_is_mended(house: House) -> None:
+    house.run().claim([iid(0)])
     (key,) = [one["id"] for one in house.records()]
-    house.client.put_item(TableName=TABLE, Item={"id": key, **record})
-    run = house.run()
-    assert run.claim([iid(1), iid(2)]) == {iid(1): claim, iid(2): FREE}
+    for number, (record, claim) in enumerate(ODD, 1):
+        house.client.put_item(TableName=TABLE, Item={"id": key, **record})
+        run = house.run()
+        assert run.claim([iid(0), iid(number)]) == {iid(0): claim, iid(number): FREE}, record
+        run.acknowledged([iid(0)])
+        assert house.run().claim([iid(0)]) == {iid(0): REPORTED}, record
     assert house.warnings == []
-    run.acknowledged([iid(1)])
-    assert house.run().claim([iid(1)]) == {iid(1): REPORTED}
 
 
 def test_many_runs_of_one_environment_send_the_same_headers(house: House) -> None:
