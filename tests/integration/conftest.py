@@ -29,11 +29,12 @@ from backend.server import serve
 from handler.backend import api
 from handler.instances import report
 from local.stack import Stack, create_table, run_aws
+from tests.integration.house import House
 from tests.integration.night import AGENT, STACK, Night, make_schedule
 from tests.integration.owner import Owner
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
-from tests.integration.world import PARAMETER, TABLE, Account, World
+from tests.integration.world import MANAGED, PARAMETER, TABLE, Account, World
 from tests.reliability.fake_time import FakeTime
 from tests.support.backend import Clock
 from tools.ec2_emulator import Emulator
@@ -64,8 +65,9 @@ def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses before a call is tried again; those that the backend asks for stay as they are."""
     real = api._back_off
     monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 20), time=time.time)
-    monkeypatch.setattr("botocore.endpoint.time", hurry)
+    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
+    for caller in ("botocore.endpoint", "handler.housekeeping"):
+        monkeypatch.setattr(f"{caller}.time", hurry)
     monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
 
 
@@ -154,6 +156,13 @@ def world(aws: Emulator, ec2_clock: ManualClock, tapped_backend: TappedBackend) 
     yield new_world(aws, ec2_clock, tapped_backend)
     tapped_backend.operator.set_quirks(Quirks())
     tapped_backend.wiretap.reset()
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    """The world as housekeeping sees it; its role may delete what bears the product's tags."""
+    world.aws.policy.required_tags = MANAGED
+    return House(world)
 
 
 @pytest.fixture

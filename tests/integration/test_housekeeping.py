@@ -8,14 +8,8 @@ from handler.backend.errors import BackendError
 from handler.images.look import HousekeepingError
 from handler.settings import SettingsError
 from tests.integration.house import House
-from tests.integration.world import MANAGED, World
+from tests.integration.world import MANAGED
 from tools.ec2_emulator import faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED
-    return House(world)
 
 
 def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from tests.integration.house import Estate, House
-from tests.integration.world import MANAGED, World
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
@@ -23,19 +21,6 @@ TROUBLE: tuple[Fault, ...] = (
     faults.truncated(),
     faults.cut(),
 )
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED  # the role's own wall
-    return House(world)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is that a call is made again, not how long it waits for that."""
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    monkeypatch.setattr("handler.housekeeping.time", hurry)
 
 
 def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,15 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.house import Estate, House
-from tests.integration.world import MANAGED, TABLE, World
+from tests.integration.world import TABLE
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED  # the role's own wall
-    return House(world)
 
 
 def test_each_way_to_stay(house: House) -> None:

@@ -15,14 +15,9 @@ from handler.images import outbox
 from tests.integration.conftest import TappedBackend, new_world
 from tests.integration.house import House
 from tests.integration.wiretap import Wiretap
-from tests.integration.world import TABLE, World
+from tests.integration.world import TABLE
 from tests.support.backend import DATABASES
 from tools.ec2_emulator import Emulator, ManualClock, faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    return House(world)
 
 
 @pytest.fixture(params=DATABASES)
