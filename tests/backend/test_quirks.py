@@ -72,21 +72,6 @@ def test_4_confirmed_replicas_can_come_back_after_every_report(
     assert seen == [300, 600, 900]
 
 
-def test_5_a_report_can_start_the_waiting_again(
-    backend: OperatorClient, agent: AgentApi, clock: Clock
-) -> None:
-    backend.add_zombies(agent.agent_id, [ZOMBIE], age_seconds=900)
-    backend.set_terminate_wait(agent.agent_id, 400)
-    backend.set_quirks(Quirks(report_moves_clock=True))
-
-    agent.report_failure(ZOMBIE)
-
-    clock.advance(399)
-    assert agent.ids() == []
-    clock.advance(1)
-    assert [entry["seconds_waiting"] for entry in agent.listed()] == [400]
-
-
 def test_6_entries_can_be_odd(backend: OperatorClient, agent: AgentApi) -> None:
     backend.add_zombies(agent.agent_id, [ZOMBIE], age_seconds=900)
     backend.set_quirks(Quirks(odd_entries=True))
