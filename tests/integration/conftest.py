@@ -27,7 +27,6 @@ from backend.database import create_schema, open_engine
 from backend.quirks import Quirks
 from backend.server import serve
 from handler.backend import api
-from handler.instances import report
 from local.stack import Stack, create_table, run_aws
 from tests.integration.house import House
 from tests.integration.night import AGENT, STACK, Night, make_schedule
@@ -66,9 +65,8 @@ def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     real = api._back_off
     monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
     hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    for caller in ("botocore.endpoint", "handler.housekeeping"):
+    for caller in ("botocore.endpoint", "handler.housekeeping", "handler.termination"):
         monkeypatch.setattr(f"{caller}.time", hurry)
-    monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
 
 
 @pytest.fixture
