@@ -178,8 +178,9 @@ def test_an_aws_that_does_not_answer_is_told_by_how_far_a_call_gets(
     cause: str,
 ) -> None:
     with peer() as address:
-        told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=f"http://{address}")
-    told.only("schedule", code, cause, skipped=set())
+        told = clinic.examine(AWS_ENDPOINT_URL_EC2=f"http://{address}")
+    skipped = {"ec2_terminate", "ec2_spot_requests", "marked_instances"}
+    told.only("ec2_describe", code, cause, skipped=skipped)
 
 
 def test_an_aws_that_hangs_up_is_no_network_fault(clinic: Clinic) -> None:
