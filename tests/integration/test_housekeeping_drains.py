@@ -185,3 +185,17 @@ def test_a_look_before_another_try_that_fails_is_that_items_trouble(
     assert returned["failed"] == 0
     assert returned["kept"]["deferred"] == 1
     assert returned["reported"] is True
+
+
+def test_what_a_look_before_another_try_leaves_out_is_not_called_gone(house: House) -> None:
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    for look in ("DescribeImages", "DescribeSnapshots"):
+        late = faults.meanwhile(lambda: house.library.late.update({image, snapshot}))
+        house.world.aws.faults.add(look, late, nth=2)
+    for operation in ("DeregisterImage", "DeleteSnapshot"):
+        house.world.aws.faults.add(operation, faults.throttled())
+    returned = house.returned()
+    assert (returned["already_gone"], returned["kept"]["deferred"]) == (0, 2)
+    assert {image} <= set(house.library.images)
+    assert {snapshot, *own} <= set(house.library.snapshots)

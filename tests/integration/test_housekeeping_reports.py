@@ -285,3 +285,39 @@ def test_an_item_that_cannot_be_read_is_logged_to_its_end(house: House) -> None:
     done = house.run()
     assert text in "".join(line["item"] for line in done.lines if "item" in line)
     assert max(len(line.get("item", "")) for line in done.lines) <= 100_000
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["still there", "deleted"])
+def test_what_a_look_after_lost_answers_leaves_out_is_not_called_deleted(
+    house: House, done: bool
+) -> None:
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    house.world.aws.faults.add("DeregisterImage", faults.dropped(after_effect=done), times=3)
+    house.world.aws.faults.add("DeleteSnapshot", faults.dropped(after_effect=done), times=3)
+    late = faults.meanwhile(lambda: house.library.late.update({image, snapshot}))
+    for look in ("DescribeImages", "DescribeSnapshots"):
+        house.world.aws.faults.add(look, late, nth=2)
+    house.run()
+    house.library.late.clear()
+    house.run(MAX_DELETIONS_PER_RUN="1")
+    first = house.reports()[0]
+    deleted = ([image], list(own), [snapshot]) if done else ([], [], [])
+    amis = first["amis"]
+    found = (amis["deleted_amis"], amis["deleted_snapshots"], first["snapshots"]["deleted"])
+    assert found == deleted
+    assert (image in house.library.images) is not done
+
+
+def test_after_a_run_that_died_what_ec2_leaves_out_is_not_reported_as_deleted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, left = house.snapshot(), house.snapshot()
+    house.world.aws.policy.denied_ids.add(left)
+    _run_and_die(house, monkeypatch, long_ago=True)
+    house.library.late.add(left)
+    assert house.returned()["kept"]["unproven"] == 0
+    house.library.late.clear()
+    house.run()
+    deleted = [one["snapshots"]["deleted"] for one in house.reports()]
+    assert [ids for ids in deleted if ids] == [[gone]]
