@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -147,14 +146,6 @@ class TestTheTable:
 
 
 class TestTheSchedule:
-    def test_disabled(self, bare: Clinic) -> None:
-        bare.zombie()
-        bare.make_schedule(enabled=False)
-        bare.count_run(minutes_ago=30)
-        told = bare.examine()
-        told.only("schedule", "disabled", "switched the schedule off", skipped={"last_run"})
-        assert re.search(r"last good run (29|30|31) minutes ago", told.checks["last_run"]["found"])
-
     def test_deleted(self, bare: Clinic) -> None:
         bare.zombie()
         bare.examine().only(

@@ -20,7 +20,6 @@ from tests.integration.doctor.clinic import (
     BEHIND_THE_TOKEN,
     CHECKS,
     Clinic,
-    Stub,
     deaf,
     mute,
     unused,
@@ -149,8 +148,6 @@ def test_a_bundle_that_shuts_out_aws(clinic: Clinic, tmp_path: Path) -> None:
     [
         ("SSM", "token", BEHIND_THE_TOKEN | AFTER_THE_LIST),
         ("EC2", "ec2_describe", {"ec2_terminate", "ec2_spot_requests", "marked_instances"}),
-        ("DYNAMODB", "idempotency_table", {"housekeeping_references"}),
-        ("SCHEDULER", "schedule", set()),
     ],
 )
 def test_an_endpoint_that_is_no_address(
@@ -181,20 +178,6 @@ def test_an_aws_that_does_not_answer_is_told_by_how_far_a_call_gets(
         told = clinic.examine(AWS_ENDPOINT_URL_EC2=f"http://{address}")
     skipped = {"ec2_terminate", "ec2_spot_requests", "marked_instances"}
     told.only("ec2_describe", code, cause, skipped=skipped)
-
-
-def test_an_aws_that_hangs_up_is_no_network_fault(clinic: Clinic) -> None:
-    def hang_up(_: str) -> tuple[int, str]:
-        raise ConnectionAbortedError
-
-    with Stub(hang_up) as rude:
-        told = clinic.examine(AWS_ENDPOINT_URL_SCHEDULER=rude.url)
-    told.only(
-        "schedule",
-        "ConnectionClosedError",
-        "closed before there was an answer",
-        skipped=set(),
-    )
 
 
 def test_under_sam_local_nobody_misses_schedule_and_metrics(clinic: Clinic) -> None:

@@ -14,7 +14,6 @@ from tests.integration.doctor.clinic import (
     Stub,
 )
 from tests.integration.scripted import LIST, ScriptedBackend
-from tools.ec2_emulator import Emulator
 
 
 class TestToken:
@@ -32,15 +31,6 @@ class TestToken:
             "token",
             "does not hold a token",
             "something else than a token",
-            skipped=BEHIND_THE_TOKEN | AFTER_THE_LIST,
-        )
-
-    def test_ssm_denies_it(self, clinic: Clinic, aws: Emulator) -> None:
-        aws.policy.denied_actions.add("ssm:GetParameter")
-        clinic.examine(AWS_ENDPOINT_URL_SSM=aws.url).only(
-            "token",
-            "AccessDeniedException",
-            "lacks ssm:GetParameter",
             skipped=BEHIND_THE_TOKEN | AFTER_THE_LIST,
         )
 
