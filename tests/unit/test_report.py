@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Barrier, Event, get_ident
+from threading import Event, get_ident
 from typing import Literal, get_args
 
 import pytest
@@ -210,23 +210,11 @@ def test_the_table_is_made_and_outcomes_are_told_by_the_caller_s_thread(house: H
     assert house.settled_by == {get_ident()}
 
 
-def test_reports_are_made_side_by_side(house: House) -> None:
-    meeting = Barrier(3, timeout=10)
-    house.backend.on_report = lambda _: (meeting.wait(), None)[1]
-    house.report(ended(1), ended(2), ended(3), at_once=3)
-    assert len(house.backend.reports) == 3
-
-
-def test_no_more_are_under_way_than_allowed(house: House) -> None:
-    threads: set[int] = set()
+def test_no_more_are_under_way_than_allowed_and_no_thread_stays(house: House) -> None:
+    before, threads = threading.active_count(), set[int]()
     house.backend.on_report = lambda _: threads.add(get_ident())
     house.report(*(ended(number) for number in range(50)), at_once=2)
     assert len(threads) <= 2
-
-
-def test_when_all_is_told_no_thread_stays(house: House) -> None:
-    before = threading.active_count()
-    house.report(*(ended(number) for number in range(20)), at_once=8)
     until(lambda: threading.active_count() <= before)
 
 
