@@ -48,7 +48,6 @@ class Environment:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings  # the variables'; what the event adds is a run's own
         self.cancelled: dict[str, CancelledRequest] = {}
-        self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
@@ -233,11 +232,6 @@ class TerminationDependencies:
     def cancelled(self) -> dict[str, CancelledRequest]:
         """Spot requests cancelled lately by this execution environment."""
         return self.environment.cancelled
-
-    @property
-    def listed_lately(self) -> dict[str, datetime]:
-        """Instances listed lately to this execution environment, by whatever agent."""
-        return self.environment.listed_lately
 
     @cached_property
     def journal(self) -> Journal:

@@ -204,3 +204,22 @@ def test_a_dry_run_believes_ec2_where_it_knows_of_a_use_that_we_do_not(house: Ho
     (own,) = house.library.images[image].snapshots
     assert (plan[free]["goes"], plan[free]["reason"]) == (False, "in_use")
     assert plan[own]["goes"] is True  # its image would be gone by then
+
+
+@pytest.mark.parametrize(
+    ("look_up", "reason"), [(None, "latest"), (faults.error("InternalError"), "unproven")]
+)
+def test_the_newest_of_a_volume_that_a_list_leaves_out_stays(
+    house: House, look_up: faults.Fault | None, reason: str
+) -> None:
+    newest = house.snapshot(volume_id="vol-late")
+    part = house.snapshot(volume_id="vol-late", age_days=90)
+    house.image(snapshots=[part])
+    house.library.volumes.add("vol-late")
+    house.library.late.add("vol-late")
+    if look_up is not None:
+        house.world.aws.faults.add("DescribeVolumes", look_up, nth=2, times=None)
+    returned = house.returned()
+    assert newest in house.library.snapshots
+    assert house.library.deleted == [part]  # an older one
+    assert returned["kept"][reason] == 1

@@ -126,6 +126,17 @@ def test_it_outlives_an_execution_environment(house: House) -> None:
     assert house.environment().note([iid(1), iid(2)], later) == {iid(1): NOW, iid(2): later}
 
 
+def test_what_was_listed_lately_may_be_marked_in_another_environment_too(house: House) -> None:
+    house.environment().note([iid(1)], NOW)
+    fresh = house.environment()
+    assert fresh.lately(NOW) == set()
+    fresh.load()
+    fresh.load()
+    assert house.asked.count("GetItem") == 2, "each environment asks once"
+    assert fresh.lately(NOW + HOUR) == {iid(1)}
+    assert fresh.lately(NOW + 2 * HOUR + timedelta(seconds=1)) == set()
+
+
 def test_a_run_that_sees_none_asks_nothing(house: House) -> None:
     assert house.environment().note([], NOW) == {}
     assert house.asked == []

@@ -48,7 +48,14 @@ def describe_snapshots(world: World, parameters: Mapping[str, Any]) -> Mapping[s
 
 
 def describe_volumes(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    ids = sorted(world.library.volumes - _hidden(world, parameters))
+    """By their ids, hidden ones as well
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html, InvalidVolume.NotFound)."""
+    if wanted := parameters.get("VolumeIds"):
+        if unknown := [one for one in wanted if one not in world.library.volumes]:
+            text = f"The volume '{', '.join(unknown)}' does not exist."
+            raise AwsError("InvalidVolume.NotFound", text)
+        return {"Volumes": [{"VolumeId": one} for one in wanted]}
+    ids = sorted(world.library.volumes - _hidden(world, parameters) - world.library.late)
     some, token = page(list(enumerate(ids)), lambda pair: pair[0], parameters, largest=500)
     return {"Volumes": [{"VolumeId": one} for _, one in some], "NextToken": token}
 

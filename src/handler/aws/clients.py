@@ -9,6 +9,7 @@ import botocore.session
 from botocore.config import Config
 
 from handler import PRODUCT
+from handler.aws.managed import list_managed_too
 from handler.aws.reading import refuse_unreadable
 from handler.aws.sending import refuse_what_is_late
 from handler.aws.timestamps import read_timestamps
@@ -40,6 +41,7 @@ def aws_session(region: str) -> boto3.session.Session:
     core = botocore.session.get_session()
     refuse_unreadable(core)
     read_timestamps(core)
+    list_managed_too(core)
     return boto3.session.Session(botocore_session=core, region_name=region)
 
 

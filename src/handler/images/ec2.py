@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import ask, each_of, managed_too, read_all, sound
+from handler.aws.lists import ask, each_of, read_all, sound
 from handler.images.model import Image, Kind, Snapshot
 from handler.images.references import ids_in
 
@@ -75,7 +75,6 @@ class Ec2Inventory:
             "Volumes",
             self.time_left,
             MaxResults=VOLUMES_PAGE,
-            **managed_too(self.ec2, "describe_volumes"),
         )
         if isinstance(found, AwsError):
             return found

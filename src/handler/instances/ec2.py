@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import managed_too
 from handler.instances.auto_scaling import members, terminate_member
 from handler.instances.calls import ask, chunks, filtered, literal, read_all, request_id, tags_of
 from handler.instances.ec2_reading import Found, read_instance
@@ -208,7 +207,7 @@ class Ec2Machines:
         return live
 
     def _find(self, filters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | AwsError:
-        return self._read(Filters=list(filters), **managed_too(self.looking, "DescribeInstances"))
+        return self._read(Filters=list(filters))
 
     def _read(self, **given: object) -> list[dict[str, Any]] | AwsError:
         """Every page or none: half an answer would make known instances look unknown."""
