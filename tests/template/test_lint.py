@@ -102,8 +102,3 @@ def test_the_template_for_stack_sets_is_clean(tmp_path: Path) -> None:
 def created(resource: dict[str, Any]) -> dict[str, Any]:
     """A resource whose condition holds."""
     return {key: value for key, value in resource.items() if key != "Condition"}
-
-
-def test_sam_can_transform_the_template() -> None:
-    kinds = {resource["Type"] for resource in transformed()["Resources"].values()}
-    assert not [kind for kind in kinds if kind.startswith("AWS::Serverless::")]
