@@ -90,20 +90,13 @@ def test_a_bad_environment_is_one_error_that_names_every_bad_variable(house: Hou
     assert house.reported() == []
 
 
-def test_the_doctor_examines_and_terminates_nothing(house: House) -> None:
+def test_the_doctor_and_a_dry_run_change_nothing(house: House) -> None:
     ids = house.zombies()
     with house.function() as function:
-        result = function.invoke(read("doctor.json"))
-    assert result.ok, result.error_message
-    assert result.payload["healthy"] is True, result.payload["text"]
-    assert house.states(ids) == {"running"}
-    assert house.reported() == []
-
-
-def test_a_dry_run_changes_nothing(house: House) -> None:
-    ids = house.zombies()
-    with house.function() as function:
-        result = function.invoke(read("dry-run.json"))
-    assert (result.payload["planned"], result.payload["terminated"]) == (2, 0)
+        examined = function.invoke(read("doctor.json"))
+        assert examined.ok, examined.error_message
+        assert examined.payload["healthy"] is True, examined.payload["text"]
+        planned = function.invoke(read("dry-run.json")).payload
+        assert (planned["planned"], planned["terminated"]) == (2, 0)
     assert house.states(ids) == {"running"}
     assert house.reported() == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from benchmarks import agents, bill, money, points, prices, report, sizes
+from benchmarks import agents, bill, idle, money, points, prices, report, sizes
 from benchmarks.agents import HangingBackend
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, shown, spread
@@ -42,8 +42,9 @@ def measured(name: str, artifact: Artifact, account: Servers) -> dict[str, Any]:
 
 @pytest.mark.artifact
 def test_a_quick_measurement_judges_and_describes_itself(
-    artifact: Artifact, account: Servers
+    artifact: Artifact, account: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(idle, "RUNS", 4)
     measured("idle", artifact, account)
 
 
