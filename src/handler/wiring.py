@@ -98,11 +98,15 @@ class Environment:
     @cached_property
     def machines(self) -> Ec2Machines:
         """EC2, and Auto Scaling should it be needed."""
+        return self.machines_within()
+
+    def machines_within(self, **limits: Any) -> Ec2Machines:  # noqa: ANN401 - as above
+        """The same, with look-ups within these limits (`aws.clients.Limits`)."""
         from handler.instances.ec2 import Ec2Machines
 
         return Ec2Machines(
-            self.client("ec2"),
-            self.client("ec2", tries=1),
+            self.client("ec2", **limits),
+            self.client("ec2", **{**limits, "tries": 1}),
             lambda: self.client("autoscaling", tries=1),
         )
 

@@ -55,6 +55,9 @@ class FakeEnvironment:
     def dynamodb(self) -> Service:
         return self.client("dynamodb")
 
+    def machines_within(self, **_: object) -> Any:
+        return self.machines
+
     def client(self, service: str, **_: object) -> Service:
         return self.services.setdefault(service, Service())
 

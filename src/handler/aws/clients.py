@@ -9,9 +9,9 @@ import botocore.session
 from botocore.config import Config
 
 from handler import PRODUCT
-from handler.aws.managed import list_managed_too
 from handler.aws.reading import refuse_unreadable
 from handler.aws.sending import refuse_what_is_late
+from handler.aws.service_models import use_own_models
 from handler.aws.timestamps import read_timestamps
 
 LOOK_UP_TRIES = 5
@@ -39,9 +39,9 @@ def aws_session(region: str) -> boto3.session.Session:
     """The boto3 session."""
     refuse_what_is_late()
     core = botocore.session.get_session()
+    use_own_models(core)
     refuse_unreadable(core)
     read_timestamps(core)
-    list_managed_too(core)
     return boto3.session.Session(botocore_session=core, region_name=region)
 
 

@@ -75,6 +75,7 @@ class Ec2Inventory:
             "Volumes",
             self.time_left,
             MaxResults=VOLUMES_PAGE,
+            IncludeManagedResources=True,
         )
         if isinstance(found, AwsError):
             return found

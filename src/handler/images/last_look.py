@@ -100,11 +100,9 @@ def known_to_ec2(
 ) -> dict[str, str] | AwsError:
     """DescribeImageReferences of up to ten images, every version of every template.
 
-    It adds Image Builder's recipes to the look-ups of `AccountReferences`. The runtime's botocore, or
-    a region, may not have it yet: that adds nothing.
+    It adds Image Builder's recipes to the look-ups of `AccountReferences`. A region may not have it
+    yet: that adds nothing.
     """
-    if not hasattr(ec2, "describe_image_references"):
-        return {}
     found = read_all(
         ec2,
         "describe_image_references",

@@ -140,6 +140,7 @@ class AccountReferences:
             self.time_left,
             Filters=[{"Name": "instance-state-name", "Values": LIVE}],
             MaxResults=1000,
+            IncludeManagedResources=True,
         )
         if isinstance(found, AwsError):
             return found
@@ -160,6 +161,7 @@ class AccountReferences:
             "LaunchTemplates",
             self.time_left,
             MaxResults=TEMPLATE_PAGE,
+            IncludeManagedResources=True,
         )
         if isinstance(templates, AwsError):
             return templates
@@ -193,6 +195,7 @@ class AccountReferences:
             "LaunchTemplateVersions",
             self.time_left,
             MaxResults=TEMPLATE_PAGE,
+            IncludeManagedResources=True,
             **given,
         )
 

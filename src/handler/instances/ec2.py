@@ -207,7 +207,7 @@ class Ec2Machines:
         return live
 
     def _find(self, filters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | AwsError:
-        return self._read(Filters=list(filters))
+        return self._read(Filters=list(filters), IncludeManagedResources=True)
 
     def _read(self, **given: object) -> list[dict[str, Any]] | AwsError:
         """Every page or none: half an answer would make known instances look unknown."""

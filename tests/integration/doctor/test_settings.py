@@ -35,7 +35,6 @@ class TestSettings:
             "settings",
             "4 bad variable(s)",
             "stops at every event",
-            "stack's parameters",
             skipped=set(CHECKS) - {"settings", "schedule", "last_run"},
         )
         found = told.checks["settings"]["found"]
@@ -48,7 +47,6 @@ class TestSettings:
             "settings",
             "AWS_REGION: missing",
             "stops at every event",
-            "stack's parameters",
             skipped=set(CHECKS) - {"settings"},
         )
 
@@ -58,7 +56,6 @@ class TestSettings:
             "settings",
             "SCHEDULE_NAME",
             "stops at every event",
-            "stack's parameters",
             skipped=set(CHECKS) - {"settings", "last_run"},
         )
 
@@ -119,32 +116,5 @@ class TestSwitches:
             "auto_terminate_backend",
             "off",
             "in the backend",
-            "agent's configuration",
             skipped={"marked_instances"},
-        )
-
-    def test_auto_terminate_off_in_the_function(self, clinic: Clinic) -> None:
-        clinic.examine(AUTO_TERMINATE_ENABLED="false").only(
-            "auto_terminate_function",
-            "AUTO_TERMINATE_ENABLED is false",
-            "deferred",
-            "AutoTerminateEnabled",
-            skipped=set(),
-        )
-
-    def test_a_dry_run_is_a_warning(self, clinic: Clinic) -> None:
-        told = clinic.examine(DRY_RUN="true")
-        assert told.of("warning") == {"dry_run"}
-        assert told.invocation.returned["healthy"] is True
-
-    def test_a_blown_fuse(self, clinic: Clinic) -> None:
-        clinic.zombie(Fleet=clinic.function)
-        clinic.examine(
-            MAX_FLEET_PERCENT="1", REQUIRED_TAGS=f"ManagedBy=SpotOptimizer,Fleet={clinic.function}"
-        ).only(
-            "marked_instances",
-            "1 are more than 1 % of 1 live instances",
-            "MAX_FLEET_PERCENT has blown",
-            "MaxFleetPercent",
-            skipped=set(),
         )
