@@ -122,6 +122,7 @@ def test_what_a_target_cannot_use_ends_it_before_anything_is_done(
     done = run(checkout, target, "REGION=eu-west-1")
     assert (done.returncode == 0) == (target == "destroy")
     assert bool(done.stdout) == (target == "destroy")
+    assert ("AgentId=<agent id>" in done.stderr) == (target != "destroy")
 
 
 @pytest.mark.parametrize("region", ["default", ""])
