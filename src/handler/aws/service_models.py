@@ -7,6 +7,7 @@ members that nobody here asks for. So as much as is used stands in `models/`, ta
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from botocore.loaders import Loader
@@ -28,5 +29,5 @@ class _Loader(Loader):
     """
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
-        folders = (path for path in map(Path, self.search_paths) if path.is_dir())
-        return sorted({one.name for path in folders for one in path.iterdir()})
+        folders = (path for path in self.search_paths if os.path.isdir(path))  # noqa: PTH112 - Path costs
+        return [name for path in folders for name in os.listdir(path)]  # noqa: PTH208 - ten times as much
