@@ -28,7 +28,7 @@ TABLE = "spot-cleanup-idempotency"
 PARAMETER = "/spot-optimizer/client-token"
 MANAGED = {"ManagedBy": "SpotOptimizer"}
 IMAGE = "ami-12c6146b"
-"""One of those that moto begins with (`moto/ec2/resources/amis.json`); to ask it for them takes a second."""
+"""Instances can be launched of it all the same: moto does not ask what it is."""
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
