@@ -164,8 +164,11 @@ def test_a_run_that_begins_while_another_writes_its_intention_deletes_nothing(ho
     house.world.aws.faults.add(
         "PutItem", faults.meanwhile(lambda: items.update({(item["id"]["S"],): item}))
     )
-    assert house.returned()["kept"]["deferred"] == 1
+    done = house.run()
+    assert done.returned["kept"]["deferred"] == 1
     assert snapshot in house.library.snapshots
+    told = [one for line in done.lines for one in line.get("resources", [])]
+    assert told == [f"{snapshot}: another run is at work"], "and not that the table is down"
 
 
 def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house: House) -> None:

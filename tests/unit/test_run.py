@@ -11,7 +11,6 @@ from handler.backend.errors import BackendError
 from handler.instances.guard import MissingPolicy
 from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
 from handler.instances.outcome import Outcome
-from handler.instances.ownership import LOGICAL_ID_TAG
 from handler.instances.ports import CancelledRequest
 from tests.fakes.build import (
     AGENT,
@@ -30,7 +29,7 @@ from tests.fakes.fleet import FakeFleet
 from tests.fakes.outside import FakeDependencies
 from tests.fakes.run import run
 
-WORK = OURS | {LOGICAL_ID_TAG: "default"}
+WORK = OURS | {"LogicalAgentId": "default"}
 
 
 def outside(*numbers: int, listed: int | None = None) -> FakeDependencies:
@@ -202,6 +201,24 @@ def test_only_a_running_peer_counts(peer_state: State, outcome: Outcome) -> None
     around.fleet.instances[iid(2)] = instance(2, peer_state, tags=WORK)
     run(around, policy(require_running_peer=True))
     assert around.journal.outcomes() == {iid(1): outcome}
+
+
+@pytest.mark.parametrize(
+    ("later", "outcome"),
+    [(timedelta(minutes=59), Outcome.REFUSED), (timedelta(minutes=61), Outcome.TERMINATED)],
+)
+def test_one_that_the_backend_hides_for_a_while_does_not_vouch(
+    later: timedelta, outcome: Outcome
+) -> None:
+    around, clock = outside(1, 2), FakeClock()
+    for n in (1, 2):
+        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
+    run(around, policy(require_running_peer=True), clock=clock)
+    around.journal.lines.clear()
+    clock.now += later
+    around.lists(listing(marked(1)))
+    run(around, policy(require_running_peer=True), clock=clock)
+    assert around.journal.outcomes()[iid(1)] is outcome
 
 
 def test_a_listed_replica_does_not_vouch_for_a_zombie() -> None:
@@ -383,7 +400,7 @@ ONE, TWO = Agent("one", "shop"), Agent("two", "mail")
 
 
 def of(agent: Agent) -> dict[str, str]:
-    return OURS | {LOGICAL_ID_TAG: agent.logical_id or ""}
+    return OURS | {"LogicalAgentId": agent.logical_id or ""}
 
 
 def two_agents(*, second: bool = True) -> FakeDependencies:
