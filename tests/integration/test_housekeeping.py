@@ -33,6 +33,8 @@ def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House)
     assert done.metrics["SnapshotsDeleted"] == [1]
     assert done.metrics["GigabytesFreed"] == [8]
     assert done.metrics["EstimatedMonthlyCostFreed"] == [pytest.approx(0.4)]
+    # It was made 60 days ago, and might have gone 30 days ago.
+    assert done.metrics["GigabyteMonthsUnused"] == [pytest.approx(8, rel=0.01)]
 
 
 def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_failed(
@@ -41,8 +43,11 @@ def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_fail
     image = house.image()
     (snapshot,) = house.library.images[image].snapshots
     house.world.aws.policy.denied_ids.add(snapshot)
-    returned = house.returned()
-    assert (returned["images_deregistered"], returned["failed"]) == (1, 1)
+    done = house.run()
+    assert (done.returned["images_deregistered"], done.returned["failed"]) == (1, 1)
+    (line,) = [one for one in done.lines if one.get("resource_id") == snapshot]
+    assert line["error_code"] == "UnauthorizedOperation"
+    assert not done.metrics.keys() & {"GigabytesFreed", "GigabyteMonthsUnused"}
     (report,) = house.reports()
     assert report["amis"]["deleted_snapshots"] == []
     (failure,) = report["amis"]["failed"]
