@@ -121,7 +121,7 @@ def test_while_a_run_is_at_work_another_deletes_nothing(
     _run_and_die(house, monkeypatch, long_ago=False)
     other = house.snapshot()
     returned = house.returned()
-    assert returned["kept"]["deferred"] == 1
+    assert (returned["kept"]["deferred"], returned["reported"]) == (1, False)
     assert other in house.library.snapshots
     assert house.world.aws.tables[TABLE].items  # the first one's intention is untouched
 
@@ -220,6 +220,19 @@ def test_a_lost_answer_of_the_table_is_no_other_run(house: House) -> None:
     house.world.aws.faults.add("PutItem", faults.dropped(after_effect=True), times=1)
     assert house.returned()["reported"] is True
     assert house.library.deleted == [snapshot]
+
+
+def test_what_could_not_be_looked_at_is_noted_and_where_it_cannot_be_that_is_told(
+    house: House,
+) -> None:
+    def told() -> list[str]:
+        return [line["message"] for line in house.run().lines if "noted" in line["message"]]
+
+    house.image()
+    house.world.aws.faults.add("DescribeFleets", faults.error("UnauthorizedOperation"), times=None)
+    assert told() == []
+    house.world.aws.faults.add("PutItem", faults.error("AccessDeniedException"), times=None)
+    assert told() == ["what could not be looked at could not be noted"]
 
 
 def test_an_idle_run_reports_that_it_ran(house: House) -> None:

@@ -18,10 +18,14 @@ from tools.mutants.reach import tests_for
 from tools.mutants.trial import ROOT, SOURCES, Copy, Verdict
 
 PATHS = ["handler"]
-TESTS = ["tests/unit", "tests/property", "tests/facts", "tests/integration/doctor"] + [
+TESTS = [
+    *("tests/unit", "tests/property", "tests/facts", "tests/integration/doctor"),
+    "tools/ec2_emulator/tests/test_ec2_contract.py",
+]
+TESTS += [
     str(file.relative_to(ROOT)) for file in ROOT.glob("tests/integration/test_housekeeping*.py")
 ]
-"""The fast ones; nothing but the last two reaches housekeeping's acting, and how the doctor asks."""
+"""The fast ones; nothing but the last ones reaches housekeeping's acting, and how the doctor asks."""
 REPORT = ROOT / "build" / "mutants.txt"
 BASELINE_SECONDS = 900.0
 
