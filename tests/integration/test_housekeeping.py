@@ -27,6 +27,8 @@ def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House)
     assert done.metrics["SnapshotsDeleted"] == [1]
     assert done.metrics["GigabytesFreed"] == [8]
     assert done.metrics["EstimatedMonthlyCostFreed"] == [pytest.approx(0.4)]
+    # It was made 60 days ago, and might have gone 30 days ago.
+    assert done.metrics["GigabyteMonthsUnused"] == [pytest.approx(8, rel=0.01)]
 
 
 def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_failed(
@@ -36,9 +38,12 @@ def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_fail
     (snapshot,) = house.library.images[image].snapshots
     free = house.snapshot()
     house.world.aws.policy.denied_ids |= {snapshot, free}
-    returned = house.returned()
-    assert (returned["images_deregistered"], returned["failed"]) == (1, 2)
-    assert returned["snapshots_deleted"] == 0
+    done = house.run()
+    assert (done.returned["images_deregistered"], done.returned["failed"]) == (1, 2)
+    assert done.returned["snapshots_deleted"] == 0
+    (line,) = [one for one in done.lines if one.get("resource_id") == snapshot]
+    assert line["error_code"] == "UnauthorizedOperation"
+    assert not done.metrics.keys() & {"GigabytesFreed", "GigabyteMonthsUnused"}
     (report,) = house.reports()
     assert [one["id"] for one in report["snapshots"]["failed"]] == [free]
     assert report["amis"]["deleted_snapshots"] == []

@@ -11,7 +11,6 @@ from handler.backend.errors import BackendError
 from handler.instances.guard import MissingPolicy
 from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
 from handler.instances.outcome import Outcome
-from handler.instances.ownership import LOGICAL_ID_TAG
 from handler.instances.ports import CancelledRequest
 from tests.fakes.build import (
     AGENT,
@@ -30,7 +29,7 @@ from tests.fakes.fleet import FakeFleet
 from tests.fakes.outside import FakeDependencies
 from tests.fakes.run import run
 
-WORK = OURS | {LOGICAL_ID_TAG: "default"}
+WORK = OURS | {"LogicalAgentId": "default"}
 
 
 def outside(*numbers: int, listed: int | None = None) -> FakeDependencies:
@@ -271,7 +270,7 @@ ONE, TWO = Agent("one", "shop"), Agent("two", "mail")
 
 
 def of(agent: Agent) -> dict[str, str]:
-    return OURS | {LOGICAL_ID_TAG: agent.logical_id or ""}
+    return OURS | {"LogicalAgentId": agent.logical_id or ""}
 
 
 def two_agents(*, second: bool = True) -> FakeDependencies:
