@@ -8,14 +8,8 @@ from handler.backend.errors import BackendError
 from handler.images.look import HousekeepingError
 from handler.settings import SettingsError
 from tests.integration.house import House
-from tests.integration.world import MANAGED, World
+from tests.integration.world import MANAGED
 from tools.ec2_emulator import faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED
-    return House(world)
 
 
 def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House) -> None:
@@ -33,6 +27,8 @@ def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House)
     assert done.metrics["SnapshotsDeleted"] == [1]
     assert done.metrics["GigabytesFreed"] == [8]
     assert done.metrics["EstimatedMonthlyCostFreed"] == [pytest.approx(0.4)]
+    # It was made 60 days ago, and might have gone 30 days ago.
+    assert done.metrics["GigabyteMonthsUnused"] == [pytest.approx(8, rel=0.01)]
 
 
 def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_failed(
@@ -40,10 +36,16 @@ def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_fail
 ) -> None:
     image = house.image()
     (snapshot,) = house.library.images[image].snapshots
-    house.world.aws.policy.denied_ids.add(snapshot)
-    returned = house.returned()
-    assert (returned["images_deregistered"], returned["failed"]) == (1, 1)
+    free = house.snapshot()
+    house.world.aws.policy.denied_ids |= {snapshot, free}
+    done = house.run()
+    assert (done.returned["images_deregistered"], done.returned["failed"]) == (1, 2)
+    assert done.returned["snapshots_deleted"] == 0
+    (line,) = [one for one in done.lines if one.get("resource_id") == snapshot]
+    assert line["error_code"] == "UnauthorizedOperation"
+    assert not done.metrics.keys() & {"GigabytesFreed", "GigabyteMonthsUnused"}
     (report,) = house.reports()
+    assert [one["id"] for one in report["snapshots"]["failed"]] == [free]
     assert report["amis"]["deleted_snapshots"] == []
     (failure,) = report["amis"]["failed"]
     assert failure["id"] == snapshot
@@ -156,16 +158,6 @@ def test_an_answer_that_never_comes_is_settled_by_a_look(house: House) -> None:
     assert report["amis"]["deleted_amis"] == [image]
     assert report["amis"]["deleted_snapshots"] == list(own)
     assert report["snapshots"]["deleted"] == [snapshot]
-
-
-def test_what_ec2_refuses_is_reported_as_failed(house: House) -> None:
-    snapshot = house.snapshot()
-    house.world.aws.policy.denied_ids.add(snapshot)
-    returned = house.returned()
-    assert (returned["failed"], returned["snapshots_deleted"]) == (1, 0)
-    (report,) = house.reports()
-    assert report["snapshots"]["failed"][0]["id"] == snapshot
-    assert "UnauthorizedOperation" in report["snapshots"]["failed"][0]["error"]
 
 
 def test_without_the_list_of_images_the_run_fails(house: House) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -12,21 +11,8 @@ import pytest
 from handler.images import outbox
 from handler.images.outbox_table import LARGEST
 from tests.integration.house import House
-from tests.integration.world import MANAGED, TABLE, World
+from tests.integration.world import TABLE
 from tools.ec2_emulator import faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED
-    return House(world)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is what is deleted, not how slowly."""
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    monkeypatch.setattr("handler.housekeeping.time", hurry)
 
 
 def refused(house: House, count: int, **given: object) -> set[str]:

@@ -15,16 +15,12 @@ from handler.images import outbox
 from tests.integration.conftest import TappedBackend, new_world
 from tests.integration.house import House
 from tests.integration.wiretap import Wiretap
-from tests.integration.world import TABLE, World
+from tests.integration.world import TABLE
+from tests.support.backend import DATABASES
 from tools.ec2_emulator import Emulator, ManualClock, faults
 
 
-@pytest.fixture
-def house(world: World) -> House:
-    return House(world)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+@pytest.fixture(params=DATABASES)
 def house_on_each_database(
     request: pytest.FixtureRequest, aws: Emulator, ec2_clock: ManualClock
 ) -> Iterator[House]:
@@ -121,7 +117,7 @@ def test_while_a_run_is_at_work_another_deletes_nothing(
     _run_and_die(house, monkeypatch, long_ago=False)
     other = house.snapshot()
     returned = house.returned()
-    assert returned["kept"]["deferred"] == 1
+    assert (returned["kept"]["deferred"], returned["reported"]) == (1, False)
     assert other in house.library.snapshots
     assert house.world.aws.tables[TABLE].items  # the first one's intention is untouched
 
@@ -164,8 +160,11 @@ def test_a_run_that_begins_while_another_writes_its_intention_deletes_nothing(ho
     house.world.aws.faults.add(
         "PutItem", faults.meanwhile(lambda: items.update({(item["id"]["S"],): item}))
     )
-    assert house.returned()["kept"]["deferred"] == 1
+    done = house.run()
+    assert done.returned["kept"]["deferred"] == 1
     assert snapshot in house.library.snapshots
+    told = [one for line in done.lines for one in line.get("resources", [])]
+    assert told == [f"{snapshot}: another run is at work"], "and not that the table is down"
 
 
 def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house: House) -> None:
@@ -180,15 +179,15 @@ def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house:
     assert [one["snapshots"]["deleted"] for one in house.reports()] == [[snapshot]]
 
 
-@pytest.mark.parametrize("lost", ["", "no JSON", "[]", '{"waiting": 1}'])
-def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House, lost: str) -> None:
-    snapshot = house.snapshot()
+def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House) -> None:
     key = f"cleanup-reports#{house.world.agent_id}"
-    item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
-    house.world.aws.tables[TABLE].items[key,] = item
-    done = house.run()
-    assert house.library.deleted == [snapshot]
-    assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
+    for lost in ("", "no JSON", "[]", '{"waiting": 1}'):
+        snapshot = house.snapshot()
+        item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
+        house.world.aws.tables[TABLE].items[key,] = item
+        done = house.run()
+        assert snapshot in house.library.deleted, lost
+        assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +216,19 @@ def test_a_lost_answer_of_the_table_is_no_other_run(house: House) -> None:
     house.world.aws.faults.add("PutItem", faults.dropped(after_effect=True), times=1)
     assert house.returned()["reported"] is True
     assert house.library.deleted == [snapshot]
+
+
+def test_what_could_not_be_looked_at_is_noted_and_where_it_cannot_be_that_is_told(
+    house: House,
+) -> None:
+    def told() -> list[str]:
+        return [line["message"] for line in house.run().lines if "noted" in line["message"]]
+
+    house.image()
+    house.world.aws.faults.add("DescribeFleets", faults.error("UnauthorizedOperation"), times=None)
+    assert told() == []
+    house.world.aws.faults.add("PutItem", faults.error("AccessDeniedException"), times=None)
+    assert told() == ["what could not be looked at could not be noted"]
 
 
 def test_an_idle_run_reports_that_it_ran(house: House) -> None:

@@ -34,7 +34,7 @@ from tests.reliability.table import SOAK, Record
 from tests.reliability.world import LAMBDA_SECONDS, Run
 from tools.ec2_emulator import faults
 
-GROUPS, HISTORIES = (20, 150) if SOAK else (1, 8)
+GROUPS, HISTORIES = (20, 150) if SOAK else (1, 4)
 """Groups, which several processes can share, and the histories in each."""
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 

@@ -260,7 +260,9 @@ class World:
             before,
             self.clock() - began,
             gate.fired[marks[2] :],
-            self.table_is_busy or any(_is_broken(call) for call in calls),
+            self.table_is_busy
+            or any(_is_broken(call) for call in calls)
+            or any("table not usable" in line["message"] for line in wrote.lines),
         )
         self.runs.append(run)
         return run

@@ -28,23 +28,40 @@ def client_error(code: str | None, message: str | None = "m", status: int = 400)
     )
 
 
-@pytest.mark.parametrize("code", sorted(error_codes.THROTTLES))
+THROTTLES = (
+    *("BandwidthLimitExceeded", "EC2ThrottledException", "PriorRequestNotComplete"),
+    *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled"),
+    *("RequestThrottledException", "SlowDown", "Throttling", "ThrottlingException"),
+    *("ThrottledException", "TooManyRequestsException"),
+)
+"""ec2.md, "Throttling", and botocore's own."""
+MISSING = (
+    *("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidInstanceID.NotFound"),
+    *("InvalidSnapshot.NotFound", "InvalidSpotInstanceRequestID.NotFound"),
+)
+LOCKED_OUT = (
+    *("AuthFailure", "Blocked", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature"),
+    *("IncompleteSignatureException", "InvalidClientTokenId", "InvalidSignatureException"),
+    *("MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired"),
+    *("PendingVerification", "RequestExpired", "SignatureDoesNotMatch"),
+    "UnrecognizedClientException",
+)
+
+
+@pytest.mark.parametrize("code", THROTTLES)
 @pytest.mark.parametrize("status", [400, 503])
 def test_throttles_are_throttles_whatever_their_status(code: str, status: int) -> None:
     assert error_codes.read(client_error(code, status=status)).kind is ErrorKind.THROTTLED
 
 
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "EC2ThrottledException", "Throttling"])
-def test_ec2_s_own_throttles_are_known(code: str) -> None:
-    """ec2.md, "Throttling"."""
-    assert code in error_codes.THROTTLES
-
-
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        *((code, 400, ErrorKind.MISSING) for code in sorted(error_codes.MISSING)),
-        *((code, 403, ErrorKind.LOCKED_OUT) for code in sorted(error_codes.LOCKED_OUT)),
+        *((code, 400, ErrorKind.MISSING) for code in MISSING),
+        *((code, 403, ErrorKind.LOCKED_OUT) for code in LOCKED_OUT),
+        ("InvalidSnapshot.InUse", 400, ErrorKind.IN_USE),
+        ("InvalidAction", 400, ErrorKind.NO_SUCH_CALL),
+        ("UnknownOperationException", 400, ErrorKind.NO_SUCH_CALL),
         ("UnauthorizedOperation", 403, ErrorKind.REFUSED),
         ("OperationNotPermitted", 400, ErrorKind.REFUSED),
         ("InvalidInstanceID.Malformed", 400, ErrorKind.REFUSED),
@@ -60,11 +77,6 @@ def test_ec2_s_own_throttles_are_known(code: str) -> None:
 def test_each_code_has_its_meaning(code: str, status: int, kind: ErrorKind) -> None:
     found = error_codes.read(client_error(code, status=status))
     assert (found.kind, found.code, found.request_id) == (kind, code, "req-1")
-
-
-@pytest.mark.parametrize("code", ["AuthFailure", "ExpiredToken", "RequestExpired"])
-def test_expired_credentials_are_the_caller_s(code: str) -> None:
-    assert code in error_codes.LOCKED_OUT
 
 
 def test_the_code_decides_and_never_the_words() -> None:

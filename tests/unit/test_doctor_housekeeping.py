@@ -82,6 +82,8 @@ def test_no_note_and_one_that_is_none_say_nothing(item: dict[str, Any] | None) -
 def test_an_old_note_is_not_told() -> None:
     table = Table()
     note(table).leave([ALIAS], NOW)
+    assert table.item is not None
+    assert table.item["expiration"] == {"N": str(int((NOW + TRUE_FOR).timestamp()))}
     assert examined(table, NOW + TRUE_FOR + timedelta(seconds=1)).status is Status.OK
 
 

@@ -120,6 +120,9 @@ class TestSeveralAgents:
             )
             assert finding.status is Status.WARNING
             assert f"no agent of AGENT_ID has the LogicalAgentId {borne}" in finding.cause
+            assert ("which agents without LOGICAL_AGENT_ID" in finding.cause) == (
+                borne == "default"
+            )
             assert f"AGENT_ID=<id>={borne}" in finding.cure
             assert iid(1) in finding.cause
             assert "create-tags" not in finding.cure

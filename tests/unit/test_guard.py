@@ -35,7 +35,6 @@ from handler.instances.model import (
 from handler.instances.outcome import Denied, Ended, Left, Outcome
 from handler.instances.ownership import LOGICAL_ID_TAG, Agents, Owned
 from handler.instances.surroundings import (
-    FLEET_TAGS,
     Leaving,
     Member,
     Surroundings,
@@ -56,8 +55,8 @@ from tests.fakes.build import (
 )
 
 EARLIER = datetime(2025, 11, 25, 12, 0, tzinfo=UTC)
-WORKER = {"ReplicaId": "r-1", PARENT_TAG: iid(9)}
-GROUP = OURS | {GROUP_TAG: "web"}
+WORKER = {"ReplicaId": "r-1", "ParentInstance": iid(9)}
+GROUP = OURS | {"aws:autoscaling:groupName": "web"}
 BY_API, BY_ITSELF = Ending(by_api=True, at=EARLIER), Ending(by_api=False, at=EARLIER)
 SHRINK = {"asg_members": AsgMembers.TERMINATE_AND_SHRINK}
 WORKERS_TOO = {"untagged_replicas": UntaggedReplicas.TERMINATE}
@@ -239,7 +238,7 @@ AROUND: Sequence[Around] = [
     # fleets
     *(
         row
-        for tag in FLEET_TAGS
+        for tag in ("aws:ec2:fleet-id", "aws:ec2spot:fleet-request-id")
         for row in (
             (f"{tag}: maintains", "refused", zombie(**{tag: "f"}), Surroundings(fleets={"f": True}), policy()),
             (f"{tag}: replaces nothing", "terminate", zombie(**{tag: "f"}), Surroundings(fleets={"f": False}), policy()),

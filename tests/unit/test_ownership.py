@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from handler.instances.model import REPLICA, ZOMBIE, Agent, Candidate, Instance, State
-from handler.instances.ownership import LOGICAL_ID_TAG, Agents, Foreign, Owned, candidates
+from handler.instances.ownership import Agents, Foreign, Owned, candidates
 from tests.fakes.build import OURS, iid, instance, marked
 
 SHOP, MAIL, PLAIN = Agent("shop-agent", "shop"), Agent("mail-agent", "mail"), Agent("plain-agent")
@@ -25,7 +25,7 @@ def listed(by: str) -> Candidate:
 
 
 def bearing(logical_id: str | None, state: State = State.RUNNING) -> Instance:
-    tags = OURS if logical_id is None else OURS | {LOGICAL_ID_TAG: logical_id}
+    tags = OURS if logical_id is None else OURS | {"LogicalAgentId": logical_id}
     return instance(1, state, tags=tags)
 
 

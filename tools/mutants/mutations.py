@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +18,8 @@ _SWAPPED: dict[type[ast.AST], type[Any]] = {
     )
     for one, other in (pair, pair[::-1])
 }
+_PROSE = re.compile(r"(?:[\w.,;:'()/-]+ ){2,}[\w.,;:'()/-]+")
+"""Three words and more, and nothing else: what people read, and no other program."""
 _BARE = ast.Call | ast.Constant | ast.Name | ast.List | ast.Set | ast.stmt
 
 
@@ -119,7 +122,7 @@ def _others(value: object) -> list[bool | float | str]:
             return [not value]
         case int() | float():
             return [value + 1, *([value // 10] if abs(value) >= 10 else [])]
-        case str():
+        case str() if not _PROSE.fullmatch(value):
             return [f"{value}x"]
     return []
 

@@ -10,18 +10,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from enum import StrEnum
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from tools.mutants.reach import Functions, Reach
+from tools.mutants.reach import Lines, Reach
+from tools.mutants.warm import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = "src"
 NOT_COPIED = shutil.ignore_patterns(".?*", "build")
 ENVIRONMENT = {"CI": "true", "HYPOTHESIS_EXAMPLES": "25"}
 """The same examples each time, and few: the tests' own profiles read these (`tests/fakes/profile.py`)."""
-LIBRARIES = ["pytest", "hypothesis", "boto3", "requests", "moto", "aws_lambda_powertools"]
+LIBRARIES = [
+    *("pytest", "hypothesis", "time_machine", "boto3", "requests", "aws_lambda_powertools"),
+    *(
+        "moto.server",
+        "samtranslator.translator.translator",
+        "fastapi",
+        "uvicorn",
+        "sqlalchemy",
+        "pymysql",
+    ),
+]
 """Imported once, by the process that all others are forked from: most of what a small test takes."""
 
 _forks = multiprocessing.get_context("forkserver")
@@ -42,37 +54,59 @@ class Copy:
 
     def __init__(self, folder: Path, original: Path | None = None) -> None:
         self.folder = folder / "project"
+        self._orders: Connection | None = None
         shutil.copytree(original or ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
 
     def reach(
         self, tests: Sequence[str], limit: float
-    ) -> tuple[dict[str, Functions], dict[str, float]]:
+    ) -> tuple[dict[str, Lines], dict[str, float]]:
         """What each of the tests runs, and its seconds; raises unless all of them pass as things are."""
         found = self.folder / "reach.json"
         if self._run([*tests, "--timeout", "0"], limit, found) != 0:
             log = (self.folder / "log").read_text()
             raise RuntimeError(f"the tests do not pass without any change:\n{log[-3000:]}")
         read = json.loads(found.read_text())
-        functions = {
-            test: {file: set(lines) for file, lines in by_file.items()}
-            for test, by_file in read["functions"].items()
+        lines = {
+            test: {file: set(ran) for file, ran in by_file.items()}
+            for test, by_file in read["lines"].items()
         }
-        return functions, read["seconds"]
+        return lines, read["seconds"]
 
-    def verdict(self, file: str, changed: str, tests: Sequence[str], limit: float) -> Verdict:
-        """Whether any of the tests fails with the file so changed."""
+    def verdict(
+        self, file: str, changed: str, tests: Sequence[str], limit: float, *, at_import: bool = True
+    ) -> Verdict:
+        """Whether any of the tests fails with the file so changed.
+
+        What an import runs is tried in a process that imports it anew. All else takes effect in a fork of one
+        that has collected the tests, if there is one (`serve`): most of what a mutant takes.
+        """
         if not tests:
             return Verdict.UNREACHED
         path = self.folder / SOURCES / file
         original = path.read_text()
         path.write_text(changed)
         try:
-            code = self._run([*tests, "--exitfirst"], limit)
+            if at_import or self._orders is None:
+                code = self._run([*tests, "--exitfirst"], limit)
+            else:
+                self._orders.send((path, list(tests), limit))
+                code = self._orders.recv()
         finally:
             path.write_text(original)
         if code is None:
             return Verdict.TIMED_OUT
         return Verdict.SURVIVED if code == 0 else Verdict.KILLED
+
+    def serve(self, tests: Sequence[str]) -> None:
+        """Start the process that collects the tests once; it ends with this one."""
+        ours, theirs = _forks.Pipe()
+        arguments = [*tests, "--exitfirst", "--basetemp", str(self.folder.parent / "tmp")]
+        _forks.Process(
+            target=_pytest, args=(self.folder, arguments, None, theirs), daemon=True
+        ).start()
+        theirs.close()
+        ours.recv()
+        self._orders = ours
 
     def _run(self, arguments: list[str], limit: float, found: Path | None = None) -> int | None:
         """Pytest's exit code; None after so many seconds."""
@@ -86,7 +120,9 @@ class Copy:
         return process.exitcode
 
 
-def _pytest(folder: Path, arguments: list[str], found: Path | None) -> None:
+def _pytest(
+    folder: Path, arguments: list[str], found: Path | None, orders: Connection | None = None
+) -> None:
     """In the new process: nothing of the original project may be imported from here on."""
     os.chdir(folder)
     sys.dont_write_bytecode = found is None  # two changes in one second would share it
@@ -97,12 +133,12 @@ def _pytest(folder: Path, arguments: list[str], found: Path | None) -> None:
     ]
     reach = Reach(f"{folder / SOURCES}{os.sep}")
     with (folder / "log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
-        plugins = [reach] if found else []
+        plugins: list[object] = [reach] if found else [Server(orders)] if orders else []
         code = pytest.main(
             ["-q", "-p", "no:xdist", "-p", "no:randomly", *arguments], plugins=plugins
         )
     if found:
         found.write_text(
-            json.dumps({"functions": reach.functions, "seconds": reach.seconds}, default=sorted)
+            json.dumps({"lines": reach.lines, "seconds": reach.seconds}, default=sorted)
         )
     os._exit(int(code))  # threads that a mutant has left hanging must not hold the process

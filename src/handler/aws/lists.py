@@ -133,7 +133,7 @@ def _looked(read: Callable[[], T], time_left: Callable[[], float]) -> T | AwsErr
             return in_time(read, time_left)
         except LateError:
             return OUT_OF_TIME
-        except (_NotAwsError, KeyError):  # botocore raises the second for a foreign XML page
+        except _NotAwsError:
             answer = error_codes.NOT_AWS
         except ResponseParserError as error:
             answer = error_codes.read(error)

@@ -20,8 +20,6 @@ def ask(call: Callable[[], Mapping[str, Any]], key: str) -> Mapping[str, Any] | 
         answer = call()
     except error_codes.SDK_ERRORS as error:
         return error_codes.read(error)
-    except KeyError:  # botocore raises it for a foreign XML page
-        return error_codes.NOT_AWS
     return error_codes.NOT_AWS if error_codes.lacks(answer, key) else answer
 
 

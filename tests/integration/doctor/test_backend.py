@@ -127,7 +127,7 @@ class TestTheWay:
 
 
 class TestTheAnswer:
-    @pytest.mark.parametrize("status", [200, 403, 404])
+    @pytest.mark.parametrize("status", [200, 403])
     def test_a_page_of_html(self, odd: Callable[..., Told], status: int) -> None:
         """A proxy's 403 is not the backend's: the client may well be active."""
         page = b"<html><body>Please log in</body></html>"
@@ -170,9 +170,7 @@ class TestTheAnswer:
         assert told.of("warning") == {"list_shape"}
         assert "1 entries that are none" in told.checks["list_shape"]["found"]
 
-    @pytest.mark.parametrize(
-        ("seconds", "status"), [(0, "ok"), (20, "warning"), (-20, "warning"), (300, "failed")]
-    )
+    @pytest.mark.parametrize(("seconds", "status"), [(-20, "warning"), (300, "failed")])
     def test_a_clock_that_is_off(self, odd: Callable[..., Told], seconds: int, status: str) -> None:
         def answer(exchange: Exchange) -> None:
             stated = datetime.now(UTC) + timedelta(seconds=seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import pytest
 
@@ -103,10 +102,9 @@ class TestSeveralAgents:
             "auto_terminate_backend"
         }
 
-    @pytest.mark.parametrize("bad", ["", "two words", 5, None, "stranger"])
-    def test_an_agent_that_is_none_of_them_is_an_error(self, clinic: Clinic, bad: Any) -> None:
+    def test_an_agent_that_is_none_of_them_is_an_error(self, clinic: Clinic) -> None:
         with pytest.raises(EventError, match="none of AGENT_ID's"):
-            invoke(lambda_handler, clinic.stack.environment(), {**EVENT, "agent_id": bad})
+            invoke(lambda_handler, clinic.stack.environment(), {**EVENT, "agent_id": "stranger"})
 
 
 class TestSwitches:

@@ -61,6 +61,7 @@ def test_each_mistake_is_made(source: str, changed: set[str]) -> None:
         "__all__ = ['a']",
         "if TYPE_CHECKING:\n    a = 1",
         "import a",
+        "a = 'there is no time left, or not enough of it'",
     ],
 )
 def test_what_says_nothing_of_behaviour_is_left_alone(source: str) -> None:

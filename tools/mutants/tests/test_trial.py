@@ -44,6 +44,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copy:
     (project / "test_product.py").write_text(TESTS)
     (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['src']\n")
     monkeypatch.setattr(trial, "ROOT", project)
+    trial._forks.set_forkserver_preload(["pytest"])  # the libraries' tests are not run here
     return Copy(tmp_path)
 
 
@@ -52,15 +53,20 @@ def change(old: str, new: str) -> Mutation:
     return found
 
 
-def test_verdicts(copy: Copy) -> None:
-    functions, seconds = copy.reach(["test_product.py"], 60)
-    assert functions["test_product.py::test_small"] == {"product.py": {3}}
-    assert functions["test_product.py::test_other"] == {}
+@pytest.mark.parametrize("served", [False, True])
+def test_verdicts(copy: Copy, served: bool) -> None:
+    lines, seconds = copy.reach(["test_product.py"], 60)
+    assert lines["test_product.py::test_small"] == {"product.py": {3, 4}}
+    assert lines["test_product.py::test_other"] == {}
+    if served:
+        copy.serve(["test_product.py"])
 
     def verdict(mutation: Mutation, limit: float = 60) -> Verdict:
-        tests = reach.tests_for("product.py", mutation, functions, seconds)
+        tests = reach.tests_for("product.py", mutation, lines, seconds)
         assert "test_product.py::test_other" not in tests
-        return copy.verdict("product.py", mutation.applied(PRODUCT), tests, limit)
+        return copy.verdict(
+            "product.py", mutation.applied(PRODUCT), tests, limit, at_import=not mutation.function
+        )
 
     assert verdict(change("return number < LIMIT", "return None")) is Verdict.KILLED
     assert verdict(change("number < LIMIT", "(number <= LIMIT)")) is Verdict.SURVIVED
@@ -68,7 +74,10 @@ def test_verdicts(copy: Copy) -> None:
     assert verdict(change("small(1)", "(not small(1))")) is Verdict.UNREACHED
     assert (copy.folder / "src" / "product.py").read_text() == PRODUCT
     endless = PRODUCT.replace("return number < LIMIT", "while True: pass")
-    assert copy.verdict("product.py", endless, ["test_product.py"], 3) is Verdict.TIMED_OUT
+    assert (
+        copy.verdict("product.py", endless, ["test_product.py::test_small"], 3, at_import=False)
+        is Verdict.TIMED_OUT
+    )
 
 
 def test_tests_that_fail_as_things_are_prove_nothing(copy: Copy) -> None:
@@ -78,11 +87,11 @@ def test_tests_that_fail_as_things_are_prove_nothing(copy: Copy) -> None:
 
 
 def test_the_quickest_tests_are_taken_as_long_as_the_budget_lasts() -> None:
-    functions = {name: {"a.py": {3}} for name in ("slow", "quick", "slower")}
+    lines = {name: {"a.py": {4}} for name in ("slow", "quick", "slower")}
     seconds = {"quick": 1.0, "slow": reach.BUDGET_SECONDS - 2, "slower": reach.BUDGET_SECONDS}
     (mutation,) = mutations("\n\ndef f():\n    a < b\n")
-    assert reach.tests_for("a.py", mutation, functions, seconds) == ["quick", "slow"]
-    assert reach.tests_for("b.py", mutation, functions, seconds) == []
+    assert reach.tests_for("a.py", mutation, lines, seconds) == ["quick", "slow"]
+    assert reach.tests_for("b.py", mutation, lines, seconds) == []
 
 
 def test_the_report_lists_what_nobody_noticed() -> None:
