@@ -11,7 +11,6 @@ import pytest
 from handler.instances.guard import AsgMembers, MissingPolicy
 from handler.instances.model import Agent, UntaggedReplicas
 from handler.settings import (
-    ENVELOPE,
     ENVIRONMENT_VARIABLES,
     SECRET,
     VARIABLES,
@@ -358,7 +357,23 @@ GOOD_EVENTS: list[tuple[dict[str, object], tuple[bool, bool]]] = [
     ({"doctor": True}, (False, True)),
     ({"doctor": False}, (False, False)),
     ({"agent_id": "agent-1", "dry_run": True, "doctor": True}, (True, True)),
-    (dict.fromkeys(ENVELOPE - {"detail"}, "x"), (False, False)),
+    (
+        dict.fromkeys(
+            (
+                "version",
+                "id",
+                "detail-type",
+                "source",
+                "account",
+                "time",
+                "region",
+                "resources",
+                "replay-name",
+            ),
+            "x",
+        ),
+        (False, False),
+    ),
     ({"detail": {}, "dry_run": True}, (True, False)),
     ({"detail": "{}"}, (False, False)),
 ]
