@@ -86,11 +86,17 @@ FLEETS = (
     _fleet("instant", "active", name="an instant fleet does not", replaces=False),
     _fleet("request", "active", name="a requesting fleet does not", replaces=False),
     _fleet("maintain", "modifying", name="a fleet that is modified replaces", replaces=True),
-    _fleet("maintain", "deleted_running", name="a deleted fleet does not", replaces=False),
+    *(
+        _fleet("maintain", state, name=f"a fleet that is {state} does not", replaces=False)
+        for state in ("deleted", "deleted_running", "deleted_terminating")
+    ),
     _fleet(None, "active", name="a fleet of no type may", replaces=True),
     _spot_fleet("maintain", "active", name="a maintaining Spot Fleet replaces", replaces=True),
-    _spot_fleet(
-        "maintain", "cancelled_running", name="a cancelled Spot Fleet does not", replaces=False
+    *(
+        _spot_fleet(
+            "maintain", state, name=f"a Spot Fleet that is {state} does not", replaces=False
+        )
+        for state in ("cancelled", "cancelled_running", "cancelled_terminating")
     ),
     _spot_fleet("request", "active", name="a requesting Spot Fleet does not", replaces=False),
     Fact(
@@ -127,11 +133,15 @@ _RETAINED = f"{_GROUPS}/userguide/manage-retained-instances.html"
 MEMBERS = (
     _member("InService", name="a member in service stays", source=_STATES, leaving="no"),
     _member("Standby", name="a member in standby stays", source=_STATES, leaving="no"),
-    _member(
-        "Terminating:Wait",
-        name="a member in a hook leaves by itself",
-        source=_STATES,
-        leaving="by itself",
+    *(
+        _member(
+            state, name=f"a member {state} leaves by itself", source=_STATES, leaving="by itself"
+        )
+        for pool in ("", "Warmed:")
+        for state in (
+            *(f"{pool}Terminating{hook}" for hook in ("", ":Wait", ":Proceed")),
+            f"{pool}Terminated",
+        )
     ),
     _member(
         "Terminating:Retained",

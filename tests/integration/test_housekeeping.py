@@ -23,6 +23,7 @@ def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House)
     lines = {one["resource_id"]: one for one in done.lines if "resource_id" in one}
     assert set(lines) == {image, own}
     assert lines[own]["part_of"] == image
+    assert all(one["ec2_request_id"] for one in lines.values())
     assert done.metrics["ImagesDeregistered"] == [1]
     assert done.metrics["SnapshotsDeleted"] == [1]
     assert done.metrics["GigabytesFreed"] == [8]
@@ -109,19 +110,19 @@ def test_no_more_than_the_cap_and_the_oldest_first(house: House) -> None:
 
 
 def test_a_dry_run_tells_what_goes_and_stays_and_does_nothing(house: House) -> None:
-    goes, stays = house.image(), house.image(age_days=3)
+    goes, stays, loose = house.image(), house.image(age_days=3), house.snapshot()
     house.image(tags={})  # not ours: not even told
     done = house.run(DRY_RUN="true")
     plan = {entry["id"]: entry for entry in done.returned["plan"]}
-    assert house.library.deregistered == []
+    assert house.library.deregistered == house.library.deleted == []
     assert house.reports() == []
-    assert plan[goes]["goes"] is True
+    assert plan[goes]["goes"] is plan[loose]["goes"] is True
     assert "could not be looked up" in plan[goes]["recycle_bin"]
     assert (plan[stays]["goes"], plan[stays]["reason"]) == (False, "too_young")
     assert all(entry["why"] for entry in plan.values())
     assert {goes, stays} <= set(plan)
     assert [line["plan"]["id"] for line in done.lines if "plan" in line] == list(plan)
-    assert done.returned["planned"] == 1
+    assert done.returned["planned"] == 2
     assert "ImagesDeregistered" not in done.metrics
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from handler.images import outbox
-from handler.images.outbox_table import LARGEST
+from handler.images.outbox_table import LARGEST, Contents, Refusal
 from tests.integration.house import House
 from tests.integration.world import TABLE
 from tools.ec2_emulator import faults
@@ -20,6 +20,14 @@ def refused(house: House, count: int, **given: object) -> set[str]:
     ids = {house.snapshot(**given) for _ in range(count)}
     house.world.aws.policy.denied_ids |= ids
     return ids
+
+
+def test_what_is_kept_takes_room() -> None:
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    kept = Contents(refusals={f"snap-{n:017x}": Refusal(9, until) for n in range(2_000)})
+    room = outbox.room_beside(kept)
+    assert 0 < room < outbox.room_beside(Contents())
+    assert kept.size + room * outbox.MOST_OF_ONE <= LARGEST
 
 
 def tries(house: House) -> list[str]:

@@ -49,6 +49,13 @@ def test_each_agent_has_an_event_of_what_was_acted_on() -> None:
                       "why": "why", "error_code": "Code"}],
     }  # fmt: skip
     assert second["agent_id"] == "two"
+    bus = Bus()
+    assert tell(bus, *done) == []
+    (entry,), _ = bus.calls
+    assert json.loads(entry.pop("Detail")) == first
+    assert entry == {
+        "EventBusName": "bus", "Source": "spot-optimizer.cleanup", "DetailType": "Spot Cleanup Run",
+    }  # fmt: skip
 
 
 def test_a_run_that_did_not_act_sends_nothing() -> None:

@@ -14,7 +14,7 @@ from handler.instances.journal import Journal
 from handler.instances.model import Invalid
 from handler.instances.outcome import Outcome, Settled, Summary, Trace
 from handler.telemetry import COUNT, Metric, logger, metrics_to
-from tests.fakes.build import AGENT, error, iid, listing, marked
+from tests.fakes.build import AGENT, error, iid, instance, listing, marked
 
 TRACE = Trace("Code", "running", "shutting-down", "req-1")
 
@@ -140,12 +140,16 @@ def test_what_happened_meanwhile_is_counted(
     journal.look_up_failed("instances", error(ErrorKind.REFUSED, "UnauthorizedOperation"))
     journal.fuse_blown("too many")
     journal.came_back(iid(1), "sir-1")
+    journal.stuck(instance(3), 901.2)
     journal.overdue([iid(1), iid(2)], 3600)
     account(journal)
     assert {(name, value) for name, _, value in sent} == {
         ("LookUpFailures", 1), ("FuseBlown", 1), ("InstancesCameBack", 1), ("InstancesOverdue", 2),
+        ("InstancesStuck", 1),
     }  # fmt: skip
     assert lines[0]["error_code"] == "UnauthorizedOperation"
+    (line,) = [one for one in lines if "stuck" in one["message"]]
+    assert (line["instance_id"], line["seconds"]) == (iid(3), 901)
 
 
 def test_invalid_entries_are_told_and_placeholders_at_info(

@@ -139,6 +139,11 @@ def test_a_proxy_s_password_is_hidden_even_if_the_variable_is_malformed(
         assert "pa55word" not in redact.text(said)
 
 
+def test_a_proxy_s_password_is_hidden_as_it_is_written_too() -> None:
+    redact.learn_environment({"HTTPS_PROXY": "http://user:pa55%21word@proxy:3128"})
+    assert redact.text("a pa55%21word, and a pa55!word") == "a [hidden], and a [hidden]"
+
+
 def test_the_function_s_own_keys_are_hidden() -> None:
     keys = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG", "AWS_SESSION_TOKEN": f"{LONG}=="}
     redact.learn_environment({**keys, "CLIENT_TOKEN": TOKEN})

@@ -14,7 +14,6 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tools.mutants.mutations import Mutation, mutations
-from tools.mutants.reach import tests_for
 from tools.mutants.trial import ROOT, SOURCES, Copy, Verdict
 
 PATHS = ["handler"]
@@ -53,7 +52,7 @@ def try_out(
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: SimpleQueue[Copy] = SimpleQueue()
         first = Copy(Path(folder) / "0")
-        lines, seconds = first.reach(tests, BASELINE_SECONDS)
+        found = first.reach(tests, BASELINE_SECONDS)
         every = [first] + [
             Copy(Path(folder) / str(number), first.folder) for number in range(1, workers)
         ]
@@ -64,10 +63,11 @@ def try_out(
         def verdict(mutant: Mutant) -> Verdict:
             file, mutation = mutant
             changed = mutation.applied((ROOT / SOURCES / file).read_text())
-            reached = tests_for(file, mutation, lines, seconds)
+            reached = found.tests_for(file, mutation)
             copy = copies.get()
             try:
-                return copy.verdict(file, changed, reached, limit, at_import=not mutation.function)
+                at_import = found.at_import(file, mutation)
+                return copy.verdict(file, changed, reached, limit, at_import=at_import)
             finally:
                 copies.put(copy)
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from enum import StrEnum
 from multiprocessing.connection import Connection
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants.reach import Lines, Reach
+from tools.mutants.reach import Found, Lines, Reach
 from tools.mutants.warm import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,27 +57,25 @@ class Copy:
         self._orders: Connection | None = None
         shutil.copytree(original or ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
 
-    def reach(
-        self, tests: Sequence[str], limit: float
-    ) -> tuple[dict[str, Lines], dict[str, float]]:
+    def reach(self, tests: Sequence[str], limit: float) -> Found:
         """What each of the tests runs, and its seconds; raises unless all of them pass as things are."""
         found = self.folder / "reach.json"
         if self._run([*tests, "--timeout", "0"], limit, found) != 0:
             log = (self.folder / "log").read_text()
             raise RuntimeError(f"the tests do not pass without any change:\n{log[-3000:]}")
         read = json.loads(found.read_text())
-        lines = {
-            test: {file: set(ran) for file, ran in by_file.items()}
-            for test, by_file in read["lines"].items()
-        }
-        return lines, read["seconds"]
+        return Found(
+            {test: _sets(by_file) for test, by_file in read["lines"].items()},
+            read["seconds"],
+            _sets(read["imported"]),
+        )
 
     def verdict(
         self, file: str, changed: str, tests: Sequence[str], limit: float, *, at_import: bool = True
     ) -> Verdict:
         """Whether any of the tests fails with the file so changed.
 
-        What an import runs is tried in a process that imports it anew. All else takes effect in a fork of one
+        What an import may run is tried in a process that imports it anew. All else takes effect in a fork of one
         that has collected the tests, if there is one (`serve`): most of what a mutant takes.
         """
         if not tests:
@@ -120,6 +118,10 @@ class Copy:
         return process.exitcode
 
 
+def _sets(by_file: Mapping[str, Sequence[int]]) -> Lines:
+    return {file: set(ran) for file, ran in by_file.items()}
+
+
 def _pytest(
     folder: Path, arguments: list[str], found: Path | None, orders: Connection | None = None
 ) -> None:
@@ -139,6 +141,9 @@ def _pytest(
         )
     if found:
         found.write_text(
-            json.dumps({"lines": reach.lines, "seconds": reach.seconds}, default=sorted)
+            json.dumps(
+                {"lines": reach.lines, "seconds": reach.seconds, "imported": reach.imported},
+                default=sorted,
+            )
         )
     os._exit(int(code))  # threads that a mutant has left hanging must not hold the process

@@ -11,7 +11,10 @@ from tools.mutants.__main__ import report
 from tools.mutants.mutations import Mutation, mutations
 from tools.mutants.trial import Copy, Verdict
 
-PRODUCT = """LIMIT = 3
+PRODUCT = """def limit():
+    return 3
+
+LIMIT = limit()
 
 def small(number):
     return number < LIMIT
@@ -55,22 +58,27 @@ def change(old: str, new: str) -> Mutation:
 
 @pytest.mark.parametrize("served", [False, True])
 def test_verdicts(copy: Copy, served: bool) -> None:
-    lines, seconds = copy.reach(["test_product.py"], 60)
-    assert lines["test_product.py::test_small"] == {"product.py": {3, 4}}
-    assert lines["test_product.py::test_other"] == {}
+    found = copy.reach(["test_product.py"], 60)
+    assert found.lines["test_product.py::test_small"] == {"product.py": {6, 7}}
+    assert found.lines["test_product.py::test_other"] == {}
     if served:
         copy.serve(["test_product.py"])
 
     def verdict(mutation: Mutation, limit: float = 60) -> Verdict:
-        tests = reach.tests_for("product.py", mutation, lines, seconds)
+        tests = found.tests_for("product.py", mutation)
         assert "test_product.py::test_other" not in tests
         return copy.verdict(
-            "product.py", mutation.applied(PRODUCT), tests, limit, at_import=not mutation.function
+            "product.py",
+            mutation.applied(PRODUCT),
+            tests,
+            limit,
+            at_import=found.at_import("product.py", mutation),
         )
 
     assert verdict(change("return number < LIMIT", "return None")) is Verdict.KILLED
     assert verdict(change("number < LIMIT", "(number <= LIMIT)")) is Verdict.SURVIVED
-    assert verdict(change("3", "4")) is Verdict.SURVIVED, "outside of a function"
+    assert verdict(change("3", "4")) is Verdict.SURVIVED
+    assert verdict(change("return 3", "return None")) is Verdict.KILLED, "only an import runs it"
     assert verdict(change("small(1)", "(not small(1))")) is Verdict.UNREACHED
     assert (copy.folder / "src" / "product.py").read_text() == PRODUCT
     endless = PRODUCT.replace("return number < LIMIT", "while True: pass")
@@ -90,8 +98,9 @@ def test_the_quickest_tests_are_taken_as_long_as_the_budget_lasts() -> None:
     lines = {name: {"a.py": {4}} for name in ("slow", "quick", "slower")}
     seconds = {"quick": 1.0, "slow": reach.BUDGET_SECONDS - 2, "slower": reach.BUDGET_SECONDS}
     (mutation,) = mutations("\n\ndef f():\n    a < b\n")
-    assert reach.tests_for("a.py", mutation, lines, seconds) == ["quick", "slow"]
-    assert reach.tests_for("b.py", mutation, lines, seconds) == []
+    found = reach.Found(lines, seconds, {})
+    assert found.tests_for("a.py", mutation) == ["quick", "slow"]
+    assert found.tests_for("b.py", mutation) == []
 
 
 def test_the_report_lists_what_nobody_noticed() -> None:
