@@ -109,7 +109,8 @@ class FirstSeen:
     def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:
         """Remember that these are alive now, and return when each was first seen (UTC).
 
-        Asks DynamoDB only where there is something to write, and once before that. What is beyond `MOST` is not remembered, and not returned.
+        Asks DynamoDB only where there is something to write, and once before that. What is beyond
+        `MOST` is not remembered, and not returned.
         """
         seconds = int(now.timestamp())
         trouble = None if self._loaded or not ids else self._load()
@@ -187,6 +188,6 @@ def _read(item: Mapping[str, Any]) -> Sightings:
     try:
         raw = json.loads(item["seen"]["S"])
         found = {str(key): Sighting(int(pair[0]), int(pair[1])) for key, pair in raw.items()}
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return {}
     return {key: one for key, one in found.items() if 0 <= one.first <= one.last}
