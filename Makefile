@@ -53,6 +53,10 @@ lock: setup ## Resolve the locked requirements anew (after changing a requiremen
 	done; \
 	rm .cache-constraints.txt
 
+.PHONY: models
+models: setup ## Write the part of AWS's service models that the functions bring (after make lock)
+	@PYTHONPATH=src python -m tools.api_models
+
 ## ---- run it here ---------------------------------------------------------------------------------
 
 .PHONY: demo

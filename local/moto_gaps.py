@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,8 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 def fill() -> None:
     """Add them; twice does no harm."""
+    # Nor does it begin with its 1,300 public images and their snapshots, which each look would read.
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     _patch(EC2Response, "describe_locked_snapshots", _no_locks)
     _patch(EC2Response, "describe_fast_snapshot_restores", _no_fast_restores)
     _patch(EC2Response, "describe_image_references", _no_such_call)

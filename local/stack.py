@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -28,7 +28,7 @@ TABLE = "spot-cleanup-idempotency"
 PARAMETER = "/spot-optimizer/client-token"
 MANAGED = {"ManagedBy": "SpotOptimizer"}
 IMAGE = "ami-12c6146b"
-"""One of those that moto begins with (`moto/ec2/resources/amis.json`); to ask it for them takes a second."""
+"""Instances can be launched of it all the same: moto does not ask what it is."""
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -56,13 +56,7 @@ class Stack:
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of any AWS service of the stack."""
-        return boto3.client(
-            service,  # type: ignore[call-overload] # the name is not a literal
-            region_name=self.region,
-            endpoint_url=self.aws_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - moto takes any
-        )
+        return _client(service, self.region, self.aws_url)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The function's environment (contract section 2)."""
@@ -112,6 +106,17 @@ class Stack:
         self.aws("ssm").put_parameter(
             Name=PARAMETER, Value=token, Type="SecureString", Overwrite=True
         )
+
+
+@cache
+def _client(service: str, region: str, url: str) -> Any:  # noqa: ANN401 - as above
+    return boto3.client(
+        service,  # type: ignore[call-overload] # the name is not a literal
+        region_name=region,
+        endpoint_url=url,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - moto takes any
+    )
 
 
 @contextmanager

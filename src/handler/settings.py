@@ -3,7 +3,8 @@
 By hand: a validation library was half of the cold start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from handler.instances.guard import AsgMembers, MissingPolicy
@@ -175,7 +176,7 @@ class Settings(NamedTuple):
             SettingsError: names every variable that is missing or bad, and every bad key of the
                 event, and what is wrong with it. EventError where the event is bad.
         """
-        values, faults = _read(environment)
+        values, faults = _read_once(frozenset(environment.items()))
         wrong = _faults_of(event, values.get("agents"), doctor_allowed=doctor_allowed)
         said = [f"{len(faults)} bad variable(s) in the environment: {'; '.join(faults)}"]
         said = said * bool(faults) + wrong
@@ -183,10 +184,18 @@ class Settings(NamedTuple):
             raise (EventError if wrong else SettingsError)("; ".join(said))
         asked: Mapping[str, Any] = event if isinstance(event, dict) else {}
         only = asked.get("agent_id")
-        values["acting"] = tuple(a for a in values["agents"] if only in {None, a.agent_id})
-        values["dry_run"] = values["dry_run"] or asked.get("dry_run", False)
-        values["doctor"] = asked.get("doctor", False)
-        return cls(**values)
+        of_this_run = {
+            "acting": tuple(a for a in values["agents"] if only in {None, a.agent_id}),
+            "dry_run": values["dry_run"] or asked.get("dry_run", False),
+            "doctor": asked.get("doctor", False),
+        }
+        return cls(**{**values, **of_this_run})
+
+
+@lru_cache(maxsize=1)
+def _read_once(environment: frozenset[tuple[str, str]]) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """In Lambda the variables never change: an idle run does not read them anew."""
+    return _read(dict(environment))
 
 
 def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -48,7 +48,6 @@ class Environment:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings  # the variables'; what the event adds is a run's own
         self.cancelled: dict[str, CancelledRequest] = {}
-        self.listed_lately: dict[str, datetime] = {}
         self._clients: dict[tuple[object, ...], Any] = {}
         self._making = Lock()
         self._counted: set[int] = set()
@@ -99,11 +98,15 @@ class Environment:
     @cached_property
     def machines(self) -> Ec2Machines:
         """EC2, and Auto Scaling should it be needed."""
+        return self.machines_within()
+
+    def machines_within(self, **limits: Any) -> Ec2Machines:  # noqa: ANN401 - as above
+        """The same, with look-ups within these limits (`aws.clients.Limits`)."""
         from handler.instances.ec2 import Ec2Machines
 
         return Ec2Machines(
-            self.client("ec2"),
-            self.client("ec2", tries=1),
+            self.client("ec2", **limits),
+            self.client("ec2", **{**limits, "tries": 1}),
             lambda: self.client("autoscaling", tries=1),
         )
 
@@ -233,11 +236,6 @@ class TerminationDependencies:
     def cancelled(self) -> dict[str, CancelledRequest]:
         """Spot requests cancelled lately by this execution environment."""
         return self.environment.cancelled
-
-    @property
-    def listed_lately(self) -> dict[str, datetime]:
-        """Instances listed lately to this execution environment, by whatever agent."""
-        return self.environment.listed_lately
 
     @cached_property
     def journal(self) -> Journal:

@@ -245,13 +245,11 @@ def test_ageing_moves_marks_and_attempts_back(backend: OperatorClient, agent: Ag
     assert agent.listed()[0]["seconds_waiting"] == 600
 
 
-def test_a_hundred_thousand_entries_are_one_answer(
-    backend: OperatorClient, agent: AgentApi
-) -> None:
-    ids = [f"i-{number:017x}" for number in range(100_000)]
-    assert backend.add_zombies(agent.agent_id, ids, age_seconds=600) == 100_000
+def test_ten_thousand_entries_are_one_answer(backend: OperatorClient, agent: AgentApi) -> None:
+    ids = [f"i-{number:017x}" for number in range(10_000)]
+    assert backend.add_zombies(agent.agent_id, ids, age_seconds=600) == 10_000
 
     answer = agent.get()
 
-    assert answer.elapsed.total_seconds() < 30  # 2 on an idle machine
+    assert answer.elapsed.total_seconds() < 10
     assert {entry["instance_id"] for entry in answer.json()["instances"]} == set(ids)

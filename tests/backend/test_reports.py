@@ -55,6 +55,9 @@ def test_a_success_confirms_a_zombie_for_good(
     assert row["termination_confirmed"] is True
     assert row["termination_attempted_at"] == row["updated_at"] == clock.wire()
     assert row["terminated_at"] == "2025-11-25T12:30:00"
+    [event] = backend.events(agent.agent_id)
+    assert (event["event_type"], event["instance_id"]) == ("instance_terminated", zombie)
+    assert event["created_at"] == clock.wire()
     clock.advance(1_000_000)
     assert agent.ids() == []
 
@@ -73,42 +76,21 @@ def test_a_success_confirms_a_replica_for_good(
     assert agent.ids() == []
 
 
-def test_a_success_is_written_to_the_system_events(
-    backend: OperatorClient, agent: AgentApi, zombie: str, clock: Clock
-) -> None:
-    agent.report_success(zombie)
-
-    [event] = backend.events(agent.agent_id)
-    assert event["event_type"] == "instance_terminated"
-    assert event["instance_id"] == zombie
-    assert event["created_at"] == clock.wire()
-
-
 def test_a_failure_hides_the_instance_for_five_minutes_and_no_longer(
     backend: OperatorClient, agent: AgentApi, zombie: str, replica: str, clock: Clock
 ) -> None:
     answers = [agent.report_failure(each).status_code for each in (zombie, replica)]
 
     assert answers == [200, 200]
+    [row] = backend.instances(agent.agent_id)
+    assert (row["instance_status"], row["termination_confirmed"]) == ("zombie", False)
+    assert (row["terminated_at"], row["termination_attempted_at"]) == (None, clock.wire())
     assert agent.ids() == []
     clock.advance(299)
     assert agent.ids() == []
     clock.advance(1)
     assert agent.ids() == [zombie, replica]
-
-
-def test_a_failure_leaves_mark_and_status_as_they_were(
-    backend: OperatorClient, agent: AgentApi, zombie: str, clock: Clock
-) -> None:
-    agent.report_failure(zombie)
-
-    [row] = backend.instances(agent.agent_id)
-    assert row["instance_status"] == "zombie"
-    assert row["termination_confirmed"] is False
-    assert row["terminated_at"] is None
-    assert row["termination_attempted_at"] == clock.wire()
-    clock.advance(300)
-    assert agent.listed()[0]["seconds_waiting"] == 1200
+    assert agent.listed()[0]["seconds_waiting"] == 1200, "its mark stays"
 
 
 def test_a_failure_is_written_to_the_system_events_with_its_reason(
@@ -236,15 +218,15 @@ def test_a_report_is_recorded_whole_or_not_at_all(
 
 
 def test_many_reports_at_once_are_all_recorded(backend: OperatorClient, agent: AgentApi) -> None:
-    ids = [f"i-{number:017x}" for number in range(100)]
+    ids = [f"i-{number:017x}" for number in range(40)]
     backend.add_zombies(agent.agent_id, ids, age_seconds=900)
 
-    with ThreadPoolExecutor(24) as threads:
+    with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(agent.report_success, [*ids, *ids[:20]]))
 
     assert {answer.status_code for answer in answers} == {200}
     assert all(row["termination_confirmed"] for row in backend.instances(agent.agent_id))
-    assert len(backend.events(agent.agent_id)) == 120
+    assert len(backend.events(agent.agent_id)) == 60
 
 
 def test_a_cleanup_report_is_kept_with_counts_details_and_cut_offs(

@@ -67,20 +67,6 @@ def test_two_backends_in_memory_do_not_share_rows() -> None:
         assert OperatorClient(second).agents() == []
 
 
-def test_the_memory_database_serves_many_at_once() -> None:
-    with run_backend() as url, OperatorClient(url) as operator:
-        client = operator.create_client()
-        agent = AgentApi(url, operator.create_agent(client.client_id), client.token)
-        ids = [f"i-{number:017x}" for number in range(100)]
-        operator.add_zombies(agent.agent_id, ids, age_seconds=900)
-
-        with ThreadPoolExecutor(30) as threads:
-            answers = list(threads.map(agent.report_success, ids))
-
-        assert {answer.status_code for answer in answers} == {200}
-        assert len(operator.events(agent.agent_id)) == 100
-
-
 def test_promotions_of_one_agent_take_turns(
     backend: OperatorClient, agent: AgentApi, database_url: str
 ) -> None:

@@ -14,11 +14,11 @@ from samcli.cli.types import CfnParameterOverridesType
 
 from tests.template.stack import ROOT, Stack
 from tests.template.test_samconfig import ENVIRONMENTS, FILLED_IN, filled_in, stack_of
-from tools import put_token
+from tools import put_token, stacks
 from tools.stack_config import StackConfig, StackConfigError
 
-SAM = """#!/bin/sh
-python -c 'import json, sys; print(json.dumps(sys.argv[1:]))' "$@"
+SAM = """#!/usr/bin/env -S python -SI
+import json, sys; print(json.dumps(sys.argv[1:]))
 """
 
 
@@ -73,20 +73,26 @@ def option(call: list[str], name: str) -> str:
     return call[call.index(name) + 1]
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_deploy_builds_and_deploys_a_stack(checkout: Path, environment: str) -> None:
-    assert make(checkout, "deploy", f"REGION={environment}") == [
-        ["build", "--config-env", environment],
-        ["deploy", "--config-env", environment],
+def test_each_target_calls_sam_as_it_says(checkout: Path) -> None:
+    of = "REGION=eu-west-1"
+    assert make(checkout, "deploy", of) == [
+        ["build", "--config-env", "eu-west-1"],
+        ["deploy", "--config-env", "eu-west-1"],
     ]
+    config = StackConfig.read("eu-west-1", checkout / "samconfig.toml")
+    assert [["sam", *call] for call in make(checkout, "dry-run", of)] == stacks.dry_run(config)
+    # SAM asks: there is no --no-prompts.
+    assert make(checkout, "destroy", of) == [["delete", "--config-env", "eu-west-1"]]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_dry_run_differs_in_nothing_but_what_keeps_it_apart(
-    checkout: Path, environment: str
+    tmp_path: Path, environment: str
 ) -> None:
-    build, deploy = make(checkout, "dry-run", f"REGION={environment}")
-    assert build == ["build", "--config-env", environment]
+    file = tmp_path / "samconfig.toml"
+    file.write_text(filled_in((ROOT / "samconfig.toml").read_text()))
+    build, deploy = stacks.dry_run(StackConfig.read(environment, file))
+    assert build == ["sam", "build", "--config-env", environment]
     assert option(deploy, "--config-env") == environment
     name = option(deploy, "--stack-name")
     assert option(deploy, "--s3-prefix") == name
@@ -103,33 +109,34 @@ def test_a_dry_run_differs_in_nothing_but_what_keeps_it_apart(
     assert not dry.of_type("AWS::SNS::Subscription")
 
 
-def test_destroy_deletes_the_stack_and_lets_sam_ask(checkout: Path) -> None:
-    (call,) = make(checkout, "destroy", "REGION=eu-west-1")
-    assert call == ["delete", "--config-env", "eu-west-1"]
-    assert "--no-prompts" not in call
-
-
 @pytest.mark.parametrize("target", ["deploy", "dry-run", "destroy", "token"])
-@pytest.mark.parametrize("region", ["mars", "default", ""])
-def test_an_unknown_stack_lists_the_known_ones(checkout: Path, target: str, region: str) -> None:
-    done = run(checkout, target, f"REGION={region}")
+def test_what_a_target_cannot_use_ends_it_before_anything_is_done(
+    checkout: Path, target: str
+) -> None:
+    """A stack that is not known; a block that is not filled in, which only `destroy` takes."""
+    done = run(checkout, target, "REGION=mars")
     assert done.returncode != 0
     assert f"there are {', '.join(ENVIRONMENTS)}" in done.stderr
     assert not done.stdout
-
-
-@pytest.mark.parametrize("target", ["deploy", "dry-run", "token"])
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_placeholders_are_refused_before_anything_is_built(
-    checkout: Path, target: str, environment: str
-) -> None:
     (checkout / "samconfig.toml").write_text((ROOT / "samconfig.toml").read_text())
-    done = run(checkout, target, f"REGION={environment}")
-    assert done.returncode != 0
-    assert f"[{environment}.global.parameters]" in done.stderr
-    assert "AgentId=<agent id>" in done.stderr
-    assert "ServerUrl=<" in done.stderr
-    assert not done.stdout
+    done = run(checkout, target, "REGION=eu-west-1")
+    assert (done.returncode == 0) == (target == "destroy")
+    assert bool(done.stdout) == (target == "destroy")
+    assert ("AgentId=<agent id>" in done.stderr) == (target != "destroy")
+
+
+@pytest.mark.parametrize("region", ["default", ""])
+def test_what_is_no_stack_lists_the_known_ones(region: str) -> None:
+    with pytest.raises(StackConfigError, match=f"there are {', '.join(ENVIRONMENTS)}"):
+        StackConfig.read(region)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_placeholders_are_refused_by_their_names(environment: str) -> None:
+    with pytest.raises(StackConfigError) as told:
+        StackConfig.read(environment).filled_in()
+    for part in (f"[{environment}.global.parameters]", "AgentId=<agent id>", "ServerUrl=<"):
+        assert part in str(told.value)
 
 
 def test_a_value_that_sam_would_cut_off_at_a_blank_is_refused(tmp_path: Path) -> None:

@@ -148,6 +148,23 @@ SNAPSHOTS = (
         copies=[SNAPSHOT],
     ),
 )
+PRESENCE = (
+    Fact(
+        "nothing listed is no proof that an image is gone",
+        "https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html",
+        "ec2.DescribeImages",
+        {"Images": []},
+        {"there": "unknown"},
+    ),
+    Fact(
+        "a deregistered image is listed for a while",
+        f"{EC2_API}/API_DescribeImages.html",
+        "ec2.DescribeImages",
+        {"Images": [{"ImageId": IMAGE, "State": "deregistered"}]},
+        {"there": False},
+    ),
+)
+
 PERMISSIONS = (
     Fact(
         "an account that may launch an image",

@@ -52,6 +52,13 @@ def snapshot(player: Player, fact: Fact) -> dict[str, Any]:
     return {key: understood[key] for key in fact.reading}
 
 
+def presence(player: Player, fact: Fact) -> dict[str, Any]:
+    """Whether the image exists."""
+    player.play(fact)
+    there = Ec2Inventory(player.client("ec2"), _time_left).still_there([IMAGE], ())[IMAGE]
+    return {"there": "unknown" if isinstance(there, AwsError) else there}
+
+
 def permission(player: Player, fact: Fact) -> dict[str, Any]:
     """Who outside may use it."""
     player.play(fact)

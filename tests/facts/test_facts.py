@@ -6,7 +6,7 @@ import pytest
 
 from tests.facts import adapters, estate_adapters
 from tests.facts.errors import ERRORS
-from tests.facts.estate import IMAGES, NAMING, PARAMETERS, PERMISSIONS, SNAPSHOTS
+from tests.facts.estate import IMAGES, NAMING, PARAMETERS, PERMISSIONS, PRESENCE, SNAPSHOTS
 from tests.facts.fact import Fact
 from tests.facts.machines import INSTANCES, TERMINATIONS
 from tests.facts.player import Player, running
@@ -23,6 +23,7 @@ READ = (
     (adapters.history, HISTORY),
     (estate_adapters.image, IMAGES),
     (estate_adapters.snapshot, SNAPSHOTS),
+    (estate_adapters.presence, PRESENCE),
     (estate_adapters.permission, PERMISSIONS),
     (estate_adapters.naming, NAMING),
     (estate_adapters.parameter, PARAMETERS),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 
 from handler.doctor.dependencies import Dependencies
@@ -13,6 +12,7 @@ from handler.wiring import Environment
 from tests.fakes.build import limits, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet
+from tests.fakes.outside import FakeFirstSeen
 
 VARIABLES = {
     "AWS_REGION": "us-east-1",
@@ -49,11 +49,14 @@ class FakeEnvironment:
     settings: Settings
     machines: Any = field(default_factory=FakeFleet)
     services: dict[str, Service] = field(default_factory=dict)
-    listed_lately: dict[str, datetime] = field(default_factory=dict)
+    first_seen: FakeFirstSeen = field(default_factory=FakeFirstSeen)
 
     @property
     def dynamodb(self) -> Service:
         return self.client("dynamodb")
+
+    def machines_within(self, **_: object) -> Any:
+        return self.machines
 
     def client(self, service: str, **_: object) -> Service:
         return self.services.setdefault(service, Service())

@@ -124,9 +124,16 @@ class FakeHistory:
 
 @dataclass
 class FakeFirstSeen:
-    """Remembers when each was first seen; ids in `since` were before."""
+    """Remembers when each was first seen; ids in `since` were before, those in `listed` lately."""
 
     since: dict[str, datetime] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+
+    def load(self) -> None:
+        """Nobody else has seen anything."""
+
+    def lately(self, _: datetime) -> Collection[str]:
+        return self.listed
 
     def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:
         return {one: self.since.setdefault(one, now) for one in ids}
@@ -211,7 +218,6 @@ class FakeDependencies:
         self.journal = FakeJournal()
         self.first_seen = FakeFirstSeen()
         self.cancelled: dict[str, CancelledRequest] = {}
-        self.listed_lately: dict[str, datetime] = {}
         self.told: list[Settled] = []
         self.touched: list[tuple[str, int]] = []
 

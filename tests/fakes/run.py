@@ -46,7 +46,7 @@ def judge(
     look_ups = LookUps(clock.deadline(), to.journal.look_up_failed)
     listed = {one.instance_id for one in candidates}
     agents = Agents([AGENT])
-    return Judge(lambda: to.fleet, agents, rules, look_ups, clock, clock.sleep, listed)
+    return Judge(lambda: to.fleet, agents, rules, look_ups, clock, clock.sleep, listed, set)
 
 
 def terminator(

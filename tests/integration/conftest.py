@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -26,13 +27,13 @@ from backend.database import create_schema, open_engine
 from backend.quirks import Quirks
 from backend.server import serve
 from handler.backend import api
-from handler.instances import report
 from local.stack import Stack, create_table, run_aws
+from tests.integration.house import House
 from tests.integration.night import AGENT, STACK, Night, make_schedule
 from tests.integration.owner import Owner
 from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Tapped, Wiretap
-from tests.integration.world import PARAMETER, TABLE, Account, World
+from tests.integration.world import MANAGED, PARAMETER, TABLE, Account, World
 from tests.reliability.fake_time import FakeTime
 from tests.support.backend import Clock
 from tools.ec2_emulator import Emulator
@@ -60,10 +61,12 @@ def _models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pauses before a call of the backend is tried again; those that it asks for stay as they are."""
+    """The pauses before a call is tried again; those that the backend asks for stay as they are."""
     real = api._back_off
     monkeypatch.setattr(api, "_back_off", lambda tries: real(tries) / 20)
-    monkeypatch.setattr(report, "PAUSES", tuple(pause / 40 for pause in report.PAUSES))
+    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
+    for caller in ("botocore.endpoint", "handler.housekeeping", "handler.termination"):
+        monkeypatch.setattr(f"{caller}.time", hurry)
 
 
 @pytest.fixture
@@ -151,6 +154,13 @@ def world(aws: Emulator, ec2_clock: ManualClock, tapped_backend: TappedBackend) 
     yield new_world(aws, ec2_clock, tapped_backend)
     tapped_backend.operator.set_quirks(Quirks())
     tapped_backend.wiretap.reset()
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    """The world as housekeeping sees it; its role may delete what bears the product's tags."""
+    world.aws.policy.required_tags = MANAGED
+    return House(world)
 
 
 @pytest.fixture

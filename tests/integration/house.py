@@ -42,6 +42,14 @@ class House:
         """An old snapshot of ours whose volume is gone, but for what is given."""
         return self.library.add_snapshot(**{**OLD, "volume_id": "vol-0gone", **given})
 
+    def attempted(self) -> set[str]:
+        """What EC2 was asked to delete, whatever it answered: its own walls are not ours to lean on."""
+        calls = self.world.aws.calls
+        return {
+            *(call.parameters["ImageId"] for call in calls.of("DeregisterImage")),
+            *(call.parameters["SnapshotId"] for call in calls.of("DeleteSnapshot")),
+        }
+
     def lose(self, *calls: str) -> None:
         """The backend answers these calls, by the last part of their path, with an error; none: all is well."""
         self.world.wiretap.intercept = lambda asked: (
@@ -86,14 +94,6 @@ class Estate:
 
     def gone(self) -> set[str]:
         return {*self.house.library.deregistered, *self.house.library.deleted}
-
-    def attempted(self) -> set[str]:
-        """What EC2 was asked to delete, whatever it answered: its own walls are not ours to lean on."""
-        calls = self.house.world.aws.calls
-        return {
-            *(call.parameters["ImageId"] for call in calls.of("DeregisterImage")),
-            *(call.parameters["SnapshotId"] for call in calls.of("DeleteSnapshot")),
-        }
 
     def _shuffle(self) -> None:
         order = random.Random(self.seed)

@@ -183,6 +183,7 @@ class Night:
         told = self.do(runbook.blocks(runbook.section("Ask the doctor"))[0])
         answer = json.loads((self.folder / "answer.json").read_text())
         assert answer["text"] in told
+        runbook.leads_from(answer)
         checks: dict[str, dict[str, str]] = {one["check"]: one for one in answer["checks"]}
         return checks
 

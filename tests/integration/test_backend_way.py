@@ -52,21 +52,6 @@ def test_a_private_authority_works_once_it_is_named(
     assert backend.successes(one) == 1
 
 
-def test_a_certificate_for_another_name_is_not_taken(
-    secure: tuple[Account, ScriptedBackend], authority: Authority
-) -> None:
-    account, backend = secure
-    (one,) = account.launch()
-    backend.mark(one)
-    account.server_url = backend.url.replace("127.0.0.1", "localhost")
-    account.fails(
-        r"no answer .*(certificate verify failed|doesn't match|not valid for)",
-        REQUESTS_CA_BUNDLE=str(authority.bundle),
-    )
-    assert backend.seen == []
-    assert account.state(one) == "running"
-
-
 # Proxies.
 
 

@@ -2,28 +2,27 @@
 
 Each is played whole, for the three agents of `owner.py` and with every quirk on where it is the backend's
 doing. Their rules have tables of their own: tests/unit/test_ownership.py (1, 2), test_guard.py (3, 9), test_listing.py
-(6, 10), test_settings.py (7, 8), test_report.py (5), and tests/backend/test_original.py for the backend's side.
+(6, 10), test_settings_event.py (7), test_settings.py (8), test_report.py (5), and tests/backend/test_original.py for the backend's side.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 
 from backend.quirks import ALL_QUIRKS
 from handler import housekeeping, termination
 from handler.settings import EventError, SettingsError
-from local.invoke import invoke
+from local.invoke import Handler, invoke
 from tests.integration.owner import PLAIN, SLOW, WAITS, Owner
 from tests.integration.scripted import LIST, Exchange, ScriptedBackend
 from tests.integration.world import PAUSE, Account, Stopwatch
-from tests.support.backend import AgentApi
+from tests.support.backend import AgentApi, on_sqlite
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
 MINUTE = 60
@@ -32,7 +31,7 @@ A_DAY = 86_400
 
 def test_1_another_agents_switch_and_wait_are_not_bypassed(owner: Owner) -> None:
     """Zombies are listed to every agent of the region; the owner alone decides."""
-    for _ in range(10):
+    for _ in range(3):
         owner.run()  # which holds that neither neighbour's zombie is touched or reported
         owner.pass_time(MINUTE)
     slow = owner.neighbours.pop(SLOW)
@@ -53,6 +52,7 @@ def test_2_an_owner_that_waits_longer_than_its_neighbour_is_not_starved(owner: O
     assert owner.events(zombie) == [(SLOW, None)]
 
 
+@on_sqlite
 def test_3_the_polling_workers_replica_ends_once_its_own_tags_are_taken(owner: Owner) -> None:
     """It bears neither `ManagedBy` nor `LogicalAgentId`, and was refused for ever."""
     primary = owner.first_server(SLOW)
@@ -69,6 +69,7 @@ def test_3_the_polling_workers_replica_ends_once_its_own_tags_are_taken(owner: O
     assert owner.events(replica)[1:] == [(SLOW, None)]
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", [SLOW, PLAIN])
 def test_3_a_first_server_runs_on_untouched_and_is_counted(owner: Owner, name: str) -> None:
     """It bears no tag of ours; a report would hide it from whoever can end it."""
@@ -108,6 +109,7 @@ def test_4_a_date_that_was_reported_stays_what_it_was(owner: Owner) -> None:
         assert owner.run().outcome(replica)["outcome"] == "replayed", "counted once"
 
 
+@on_sqlite
 def test_5_a_report_that_is_answered_with_500_is_made_again_within_the_run(owner: Owner) -> None:
     """The row may be confirmed by then, and never be listed again: event and metric were lost."""
     zombies = [owner.zombie(SLOW, 700) for _ in range(21)]
@@ -120,6 +122,7 @@ def test_5_a_report_that_is_answered_with_500_is_made_again_within_the_run(owner
     assert [owner.events(one) for one in zombies] == [[(SLOW, None)]] * 21
 
 
+@on_sqlite
 def test_6_placeholders_and_a_null_switch_alarm_nobody(owner: Owner) -> None:
     """Placeholders warned every minute; `null` failed every run."""
     done = owner.run()
@@ -132,33 +135,32 @@ def test_6_placeholders_and_a_null_switch_alarm_nobody(owner: Owner) -> None:
     assert told == done.returned["invalid"] - len(placeholders)
 
 
-@pytest.mark.parametrize("event", [{"Doctor": True}, {"dry_run": "true"}, {"agent_id": "agent-1"}])
-@pytest.mark.parametrize("handler", [termination.lambda_handler, housekeeping.lambda_handler])
-def test_7_a_misspelt_wish_ends_the_run_before_anything_is_done(
-    owner: Owner, handler: Callable[..., Any], event: dict[str, Any]
-) -> None:
+@on_sqlite
+def test_7_a_misspelt_wish_ends_the_run_before_anything_is_done(owner: Owner) -> None:
     zombie = owner.zombie(PLAIN, 400)
     asked = len(owner.account.aws.calls)
-    with pytest.raises(EventError):
-        invoke(handler, owner.account.environment(), event)
+    for handler in (termination.lambda_handler, housekeeping.lambda_handler):
+        for event in ({"Doctor": True}, {"dry_run": "true"}, {"agent_id": "agent-1"}):
+            with pytest.raises(EventError):
+                invoke(cast("Handler", handler), owner.account.environment(), event)
     assert len(owner.account.aws.calls) == asked
     assert owner.state(zombie) == "running"
 
 
+@on_sqlite
 def test_7_a_dry_event_is_dry(owner: Owner) -> None:
     zombie = owner.zombie(PLAIN, 400)
     assert owner.counts({"dry_run": True}) == {"listed": 1, "planned": 1}
     assert (owner.state(zombie), owner.events(zombie)) == ("running", [])
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in EVENTS if p.name != "agent.json"], ids=lambda p: p.name
-)
-def test_7_no_sample_event_names_an_agent(path: Path) -> None:
+def test_7_no_sample_event_names_an_agent() -> None:
     """It would stand in the place of the stack's own."""
-    assert "agent_id" not in json.loads(path.read_text())
+    naming = [path.name for path in EVENTS if "agent_id" in json.loads(path.read_text())]
+    assert naming == ["agent.json"]
 
 
+@on_sqlite
 def test_8_an_agent_id_cannot_ask_for_a_version_of_anothers_token(owner: Owner) -> None:
     parameter = "/spot-optimizer/{agent_id}/token"
     with pytest.raises(SettingsError, match="AGENT_ID"):
@@ -166,8 +168,14 @@ def test_8_an_agent_id_cannot_ask_for_a_version_of_anothers_token(owner: Owner) 
     assert owner.account.aws.calls.count("GetParameter") == 0
 
 
-@pytest.mark.parametrize("ending", ["auto_switch_on", "delete_agent"])
-@pytest.mark.parametrize("name", [SLOW, PLAIN])
+@pytest.mark.parametrize(
+    ("shared_backend", "name", "ending"),
+    [
+        ("sqlite", SLOW, "delete_agent"),
+        pytest.param("mariadb", PLAIN, "auto_switch_on", marks=pytest.mark.mariadb),
+    ],
+    indirect=["shared_backend"],
+)
 def test_9_a_promoted_replica_that_is_the_live_primary_is_not_ended(
     owner: Owner, name: str, ending: str
 ) -> None:
@@ -180,6 +188,7 @@ def test_9_a_promoted_replica_that_is_the_live_primary_is_not_ended(
     assert all("it may have been promoted" in str(why) for _, why in owner.events(replica))
 
 
+@on_sqlite
 def test_9_nor_while_the_backend_hides_its_old_primary(owner: Owner) -> None:
     """A failed end hides the zombie for five minutes, in which it would count as the primary."""
     old = owner.server(SLOW, protected=True)

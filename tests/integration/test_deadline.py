@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration import checks
 from tests.integration.scripted import REPORT, Exchange, ScriptedBackend
-from tests.integration.test_backend_faults import answers, finishes, says_nothing
+from tests.integration.test_backend_faults import finishes
 from tests.integration.world import Account, Stopwatch
 from tools.ec2_emulator.faults import silent
 
@@ -20,24 +20,12 @@ SLACK = 1.0
 Arrange = Callable[[Account, ScriptedBackend], None]
 
 
-def slow_describe(account: Account, _: ScriptedBackend) -> None:
-    account.aws.latency["DescribeInstances"] = TIME + SLACK + 0.5
-
-
 def slow_terminate(account: Account, _: ScriptedBackend) -> None:
     account.aws.latency["TerminateInstances"] = TIME + SLACK + 0.5
 
 
 def silent_ledger(account: Account, _: ScriptedBackend) -> None:
     account.aws.faults.add("PutItem", silent(5), times=None)
-
-
-def silent_reports(_: Account, scripted: ScriptedBackend) -> None:
-    scripted.always_meets(REPORT, says_nothing)
-
-
-def asks_to_wait(_: Account, scripted: ScriptedBackend) -> None:
-    scripted.meets(REPORT, *[answers(429, Retry_After="86400")] * 3)
 
 
 def dripping_reports(_: Account, scripted: ScriptedBackend) -> None:
@@ -56,11 +44,8 @@ def drips_a_promised_length(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("arrange", "allowed"),
     [
-        pytest.param(slow_describe, {"deferred"}, id="EC2 is slow to describe"),
         pytest.param(slow_terminate, {"deferred"}, id="EC2 is slow to terminate"),
         pytest.param(silent_ledger, {"terminated", "unreported"}, id="the ledger is silent"),
-        pytest.param(silent_reports, {"unreported"}, id="the backend is silent at a report"),
-        pytest.param(asks_to_wait, {"unreported"}, id="the backend says: come back tomorrow"),
         pytest.param(dripping_reports, {"unreported"}, id="the backend drips its answers"),
     ],
 )

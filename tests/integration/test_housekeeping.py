@@ -8,14 +8,8 @@ from handler.backend.errors import BackendError
 from handler.images.look import HousekeepingError
 from handler.settings import SettingsError
 from tests.integration.house import House
-from tests.integration.world import MANAGED, World
+from tests.integration.world import MANAGED
 from tools.ec2_emulator import faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED
-    return House(world)
 
 
 def test_an_image_goes_with_its_own_snapshots_and_shared_ones_stay(house: House) -> None:
@@ -43,13 +37,16 @@ def test_a_snapshot_that_ec2_does_not_delete_after_its_image_is_reported_as_fail
 ) -> None:
     image = house.image()
     (snapshot,) = house.library.images[image].snapshots
-    house.world.aws.policy.denied_ids.add(snapshot)
+    free = house.snapshot()
+    house.world.aws.policy.denied_ids |= {snapshot, free}
     done = house.run()
-    assert (done.returned["images_deregistered"], done.returned["failed"]) == (1, 1)
+    assert (done.returned["images_deregistered"], done.returned["failed"]) == (1, 2)
+    assert done.returned["snapshots_deleted"] == 0
     (line,) = [one for one in done.lines if one.get("resource_id") == snapshot]
     assert line["error_code"] == "UnauthorizedOperation"
     assert not done.metrics.keys() & {"GigabytesFreed", "GigabyteMonthsUnused"}
     (report,) = house.reports()
+    assert [one["id"] for one in report["snapshots"]["failed"]] == [free]
     assert report["amis"]["deleted_snapshots"] == []
     (failure,) = report["amis"]["failed"]
     assert failure["id"] == snapshot
@@ -164,16 +161,6 @@ def test_an_answer_that_never_comes_is_settled_by_a_look(house: House) -> None:
     assert report["snapshots"]["deleted"] == [snapshot]
 
 
-def test_what_ec2_refuses_is_reported_as_failed(house: House) -> None:
-    snapshot = house.snapshot()
-    house.world.aws.policy.denied_ids.add(snapshot)
-    returned = house.returned()
-    assert (returned["failed"], returned["snapshots_deleted"]) == (1, 0)
-    (report,) = house.reports()
-    assert report["snapshots"]["failed"][0]["id"] == snapshot
-    assert "UnauthorizedOperation" in report["snapshots"]["failed"][0]["error"]
-
-
 def test_without_the_list_of_images_the_run_fails(house: House) -> None:
     snapshot = house.snapshot()
     house.world.aws.faults.add("DescribeImages", faults.error("AuthFailure"), times=None)
@@ -210,3 +197,22 @@ def test_a_dry_run_believes_ec2_where_it_knows_of_a_use_that_we_do_not(house: Ho
     (own,) = house.library.images[image].snapshots
     assert (plan[free]["goes"], plan[free]["reason"]) == (False, "in_use")
     assert plan[own]["goes"] is True  # its image would be gone by then
+
+
+@pytest.mark.parametrize(
+    ("look_up", "reason"), [(None, "latest"), (faults.error("InternalError"), "unproven")]
+)
+def test_the_newest_of_a_volume_that_a_list_leaves_out_stays(
+    house: House, look_up: faults.Fault | None, reason: str
+) -> None:
+    newest = house.snapshot(volume_id="vol-late")
+    part = house.snapshot(volume_id="vol-late", age_days=90)
+    house.image(snapshots=[part])
+    house.library.volumes.add("vol-late")
+    house.library.late.add("vol-late")
+    if look_up is not None:
+        house.world.aws.faults.add("DescribeVolumes", look_up, nth=2, times=None)
+    returned = house.returned()
+    assert newest in house.library.snapshots
+    assert house.library.deleted == [part]  # an older one
+    assert returned["kept"][reason] == 1

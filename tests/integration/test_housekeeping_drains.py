@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -12,21 +11,8 @@ import pytest
 from handler.images import outbox
 from handler.images.outbox_table import LARGEST, Contents, Refusal
 from tests.integration.house import House
-from tests.integration.world import MANAGED, TABLE, World
+from tests.integration.world import TABLE
 from tools.ec2_emulator import faults
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED
-    return House(world)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is what is deleted, not how slowly."""
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    monkeypatch.setattr("handler.housekeeping.time", hurry)
 
 
 def refused(house: House, count: int, **given: object) -> set[str]:
@@ -193,3 +179,17 @@ def test_a_look_before_another_try_that_fails_is_that_items_trouble(
     assert returned["failed"] == 0
     assert returned["kept"]["deferred"] == 1
     assert returned["reported"] is True
+
+
+def test_what_a_look_before_another_try_leaves_out_is_not_called_gone(house: House) -> None:
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    for look in ("DescribeImages", "DescribeSnapshots"):
+        late = faults.meanwhile(lambda: house.library.late.update({image, snapshot}))
+        house.world.aws.faults.add(look, late, nth=2)
+    for operation in ("DeregisterImage", "DeleteSnapshot"):
+        house.world.aws.faults.add(operation, faults.throttled())
+    returned = house.returned()
+    assert (returned["already_gone"], returned["kept"]["deferred"]) == (0, 2)
+    assert {image} <= set(house.library.images)
+    assert {snapshot, *own} <= set(house.library.snapshots)

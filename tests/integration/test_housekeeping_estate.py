@@ -5,28 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from tests.integration.house import Estate, House
-from tests.integration.world import MANAGED, World
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
-LOOK_UPS = (
-    "DescribeInstances",
-    "DescribeLaunchTemplates",
-    "DescribeLaunchTemplateVersions",
-    "DescribeLaunchConfigurations",
-    "DescribeAutoScalingGroups",
-    "DescribeSpotInstanceRequests",
-    "DescribeParameters",
-    "GetParameters",
-    "DescribeImageReferences",
-    "DescribeSnapshots",
-    "DescribeLockedSnapshots",
-)
 TROUBLE: tuple[Fault, ...] = (
     faults.throttled(),
     faults.server_error(),
@@ -36,19 +21,6 @@ TROUBLE: tuple[Fault, ...] = (
     faults.truncated(),
     faults.cut(),
 )
-
-
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED  # the role's own wall
-    return House(world)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is that a call is made again, not how long it waits for that."""
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    monkeypatch.setattr("handler.housekeeping.time", hurry)
 
 
 def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +35,7 @@ def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture
     returned = house.returned()
     seconds = time.monotonic() - began
     assert estate.gone() == estate.goes
-    assert estate.attempted() <= estate.goes
+    assert house.attempted() <= estate.goes
     assert returned["images_deregistered"] == 30
     assert returned["snapshots_deleted"] == 20
     assert returned["failed"] == 0
@@ -92,19 +64,5 @@ def test_faults_in_any_order_change_nothing_but_the_time(house: House, seed: int
         reported += report["snapshots"]["deleted"] + report["amis"]["deleted_amis"]
         reported += report["amis"]["deleted_snapshots"]
     assert estate.gone() == estate.goes
-    assert estate.attempted() <= estate.goes
+    assert house.attempted() <= estate.goes
     assert sorted(reported) == sorted(estate.goes)  # each once, whatever was lost on the way
-
-
-@pytest.mark.parametrize("operation", LOOK_UPS)
-def test_a_look_up_that_fails_for_good_keeps_what_it_could_have_spoken_for(
-    house: House, operation: str
-) -> None:
-    estate = Estate(house, images=60, snapshots=80)
-    estate.build(going_images=3, going_snapshots=3)
-    house.world.aws.faults.add(operation, faults.error("UnauthorizedOperation"), times=None)
-    returned = house.returned()
-    assert {one for one in estate.gone() if one.startswith("ami-")} == set()
-    assert estate.gone() <= estate.goes
-    assert returned["failed"] == 0
-    assert returned["kept"]["unproven"] >= 3

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -66,14 +64,6 @@ class RandomEstate:
             *(call.parameters["ImageId"] for call in calls.of("DeregisterImage")),
             *(call.parameters["SnapshotId"] for call in calls.of("DeleteSnapshot")),
         }
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is what is deleted, not how slowly."""
-    hurry = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50))
-    monkeypatch.setattr("handler.housekeeping.time", hurry)
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

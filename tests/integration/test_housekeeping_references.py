@@ -6,36 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.house import WAYS, House
-from tests.integration.world import MANAGED, TABLE, World
+from tests.integration.house import Estate, House
+from tests.integration.world import TABLE
 from tools.ec2_emulator import faults
 from tools.ec2_emulator.faults import Fault
 
 
-@pytest.fixture
-def house(world: World) -> House:
-    world.aws.policy.required_tags = MANAGED  # the role's own wall
-    return House(world)
-
-
-def attempted(house: House) -> set[str]:
-    """What EC2 was asked to delete, whatever it answered: its own walls are not ours to lean on."""
-    calls = house.world.aws.calls
-    return {
-        *(call.parameters["ImageId"] for call in calls.of("DeregisterImage")),
-        *(call.parameters["SnapshotId"] for call in calls.of("DeleteSnapshot")),
-    }
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_each_way_to_stay(house: House, way: str) -> None:
-    stays = set(WAYS[way](house))
-    goes = {house.snapshot()}
-    image = house.image()
-    goes |= {image, *house.library.images[image].snapshots}
+def test_each_way_to_stay(house: House) -> None:
+    estate = Estate(house, images=0, snapshots=0)
+    estate.build(going_images=1, going_snapshots=1)
     house.run()
-    assert attempted(house) == goes
-    assert stays <= house.library.images.keys() | house.library.snapshots.keys()
+    asked = house.attempted()
+    assert {way for way, stays in estate.stays.items() if stays & asked} == set()
+    assert asked == estate.goes
 
 
 FOREIGN = faults.raw(200, "<html><body>Sign in to continue</body></html>")
@@ -51,6 +34,7 @@ LOOK_UPS: dict[str, set[str]] = {
     "DescribeSpotFleetRequests": {"ami", "snap"},
     "DescribeFastSnapshotRestores": {"ami", "snap"},
     "DescribeParameters": {"ami", "snap"},
+    "GetParameters": {"ami", "snap"},
     "DescribeLockedSnapshots": {"ami", "snap"},
     "DescribeSnapshots": {"ami", "snap"},
     "DescribeImageReferences": {"ami"},
@@ -61,20 +45,25 @@ LOOK_UPS: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize(
-    "fault",
-    [faults.error("UnauthorizedOperation"), FOREIGN, EMPTY_XML],
-    ids=["denied", "a page of HTML", "without its field"],
+    ("operation", "fault"),
+    [
+        *((one, faults.error("UnauthorizedOperation")) for one in LOOK_UPS),
+        *((one, EMPTY_XML) for one in LOOK_UPS if "Parameters" not in one),
+        ("DescribeInstances", FOREIGN),
+        ("DescribeAutoScalingGroups", FOREIGN),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
 )
-@pytest.mark.parametrize("operation", LOOK_UPS)
 def test_a_look_up_that_fails_keeps_what_it_could_have_spoken_for(
     house: House, operation: str, fault: Fault
 ) -> None:
     house.library.add_template([{"ImageId": "ami-0123456789abcdef0"}])
+    house.library.parameters["/golden"] = ("String", "x")
     images = [house.image() for _ in range(2)]
     snapshot = house.snapshot()
     house.world.aws.faults.add(operation, fault, times=None)
     done = house.run()
-    gone = attempted(house)
+    gone = house.attempted()
     if "ami" in LOOK_UPS[operation]:
         assert not gone & set(images)
     if "snap" in LOOK_UPS[operation]:
@@ -123,7 +112,7 @@ def test_a_foreign_answer_in_ssms_place_is_no_empty_list(
     house.library.parameters["/golden"] = ("String", house.image())
     house.world.aws.faults.add(operation, faults.raw(200, body), times=None)
     house.run()
-    assert attempted(house) == set()
+    assert house.attempted() == set()
 
 
 @pytest.mark.parametrize("operation", ["DeregisterImage", "DeleteSnapshot"])
@@ -180,7 +169,7 @@ def test_a_reference_to_nothing_of_ours_keeps_nothing(
     goes = {house.image(), house.snapshot()}
     make(house)
     house.run()
-    assert goes <= attempted(house)
+    assert goes <= house.attempted()
 
 
 def test_one_alias_that_cannot_be_read_keeps_images_only_and_is_named_with_its_cure(
@@ -203,7 +192,7 @@ def test_one_alias_that_cannot_be_read_keeps_images_only_and_is_named_with_its_c
     note = house.world.aws.tables[TABLE].items["unseen-references",]["unseen"]["S"]
     for word in (template, "/team/4", "let the function's role read /team/4"):
         assert word in note  # for the doctor
-    assert attempted(house) - {image, used} == {snapshot}
+    assert house.attempted() - {image, used} == {snapshot}
     assert done.metrics["LookUpFailures"] == [1]
 
 

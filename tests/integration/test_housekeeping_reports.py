@@ -15,16 +15,12 @@ from handler.images import outbox
 from tests.integration.conftest import TappedBackend, new_world
 from tests.integration.house import House
 from tests.integration.wiretap import Wiretap
-from tests.integration.world import TABLE, World
+from tests.integration.world import TABLE
+from tests.support.backend import DATABASES
 from tools.ec2_emulator import Emulator, ManualClock, faults
 
 
-@pytest.fixture
-def house(world: World) -> House:
-    return House(world)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+@pytest.fixture(params=DATABASES)
 def house_on_each_database(
     request: pytest.FixtureRequest, aws: Emulator, ec2_clock: ManualClock
 ) -> Iterator[House]:
@@ -183,15 +179,15 @@ def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house:
     assert [one["snapshots"]["deleted"] for one in house.reports()] == [[snapshot]]
 
 
-@pytest.mark.parametrize("lost", ["", "no JSON", "[]", '{"waiting": 1}'])
-def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House, lost: str) -> None:
-    snapshot = house.snapshot()
+def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House) -> None:
     key = f"cleanup-reports#{house.world.agent_id}"
-    item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
-    house.world.aws.tables[TABLE].items[key,] = item
-    done = house.run()
-    assert house.library.deleted == [snapshot]
-    assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
+    for lost in ("", "no JSON", "[]", '{"waiting": 1}'):
+        snapshot = house.snapshot()
+        item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
+        house.world.aws.tables[TABLE].items[key,] = item
+        done = house.run()
+        assert snapshot in house.library.deleted, lost
+        assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
 
 
 @pytest.mark.parametrize(
@@ -301,3 +297,39 @@ def test_an_item_that_cannot_be_read_is_logged_to_its_end(house: House) -> None:
     done = house.run()
     assert text in "".join(line["item"] for line in done.lines if "item" in line)
     assert max(len(line.get("item", "")) for line in done.lines) <= 100_000
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["still there", "deleted"])
+def test_what_a_look_after_lost_answers_leaves_out_is_not_called_deleted(
+    house: House, done: bool
+) -> None:
+    image, snapshot = house.image(), house.snapshot()
+    own = house.library.images[image].snapshots
+    house.world.aws.faults.add("DeregisterImage", faults.dropped(after_effect=done), times=3)
+    house.world.aws.faults.add("DeleteSnapshot", faults.dropped(after_effect=done), times=3)
+    late = faults.meanwhile(lambda: house.library.late.update({image, snapshot}))
+    for look in ("DescribeImages", "DescribeSnapshots"):
+        house.world.aws.faults.add(look, late, nth=2)
+    house.run()
+    house.library.late.clear()
+    house.run(MAX_DELETIONS_PER_RUN="1")
+    first = house.reports()[0]
+    deleted = ([image], list(own), [snapshot]) if done else ([], [], [])
+    amis = first["amis"]
+    found = (amis["deleted_amis"], amis["deleted_snapshots"], first["snapshots"]["deleted"])
+    assert found == deleted
+    assert (image in house.library.images) is not done
+
+
+def test_after_a_run_that_died_what_ec2_leaves_out_is_not_reported_as_deleted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, left = house.snapshot(), house.snapshot()
+    house.world.aws.policy.denied_ids.add(left)
+    _run_and_die(house, monkeypatch, long_ago=True)
+    house.library.late.add(left)
+    assert house.returned()["kept"]["unproven"] == 0
+    house.library.late.clear()
+    house.run()
+    deleted = [one["snapshots"]["deleted"] for one in house.reports()]
+    assert [ids for ids in deleted if ids] == [[gone]]

@@ -60,7 +60,8 @@ def in_threads(account: Account, runs: int) -> list[dict[str, Any]]:
     checks.says_nothing_of(account.secrets, done)
     summed = Counter[str]()
     for returned in done.returned["runs"]:
-        summed.update(checks.counts(returned))
+        if returned["replayed"] < returned["listed"]:  # replays alone send nothing
+            summed.update(checks.counts(returned))
     assert {name: sum(values) for name, values in done.metrics.items() if name in NAMES} == {
         checks.METRICS[key]: count for key, count in summed.items()
     }, "the metrics of all runs are those of the answers"

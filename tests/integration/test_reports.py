@@ -1,18 +1,15 @@
-"""Reports of two runs that overlap, over the emulator's DynamoDB and moto's: each is made once."""
+"""Reports of two runs that overlap, over the emulator's DynamoDB: each is made once."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Lock
-from typing import TYPE_CHECKING, Any
+from threading import Barrier
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from botocore.client import BaseClient
-from moto.server import ThreadedMotoServer
 
 from handler.aws.errors import AwsError
 from handler.deadline import Deadline
@@ -110,38 +107,8 @@ def on_emulator(emulator: Emulator, table: Table) -> House:
     return House(emulator.url)
 
 
-@pytest.fixture
-def on_moto() -> Iterator[House]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    house = House(f"http://{host}:{port}")
-    house.client().create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    yield house
-    server.stop()
-
-
 def test_two_runs_at_once_report_each_once(on_emulator: House) -> None:
     check(on_emulator)
-
-
-def test_two_runs_at_once_report_each_once_on_moto(
-    on_moto: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """moto's threads write into each other's transactions, which DynamoDB's never do."""
-    one_by_one, call = Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def atomic(*arguments: Any) -> Any:
-        with one_by_one:
-            return call(*arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", atomic)
-    check(on_moto)
 
 
 def test_also_where_writes_are_in_each_other_s_way(
@@ -173,18 +140,3 @@ def test_an_acknowledgement_that_meets_another_transaction_is_kept_all_the_same(
     on_emulator.run(client)
     assert {item["status"]["S"] for item in table.items.values()} == {"COMPLETED"}
     assert on_emulator.warnings == []
-
-
-@pytest.mark.parametrize(
-    "trouble",
-    [faults.error("AccessDeniedException", "no"), faults.error("ResourceNotFoundException", "no")],
-    ids=["denied", "missing"],
-)
-def test_a_table_that_cannot_be_used_is_asked_once_and_costs_no_report(
-    on_emulator: House, emulator: Emulator, trouble: Any
-) -> None:
-    emulator.faults.add("TransactWriteItems", trouble, times=1000)
-    counts = Counter(one.outcome for one in on_emulator.run(on_emulator.client()))
-    assert counts == {Outcome.TERMINATED: INSTANCES}
-    assert len(on_emulator.warnings) == 1
-    assert emulator.calls.count("TransactWriteItems") == 1

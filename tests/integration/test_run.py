@@ -1,24 +1,21 @@
-"""The whole handler: every outcome of contract section 2 reached for real."""
+"""The whole handler: the outcomes of contract section 2 reached for real; their rules stand in unit/test_guard.py."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
 from backend.quirks import Quirks
 from backend.service import ODD_IDS
 from tests.integration import checks
-from tests.integration.scripted import ScriptedBackend
 from tests.integration.wiretap import Refusal, Request
 from tests.integration.world import (
     MANAGED,
     PAUSE,
     TERMINATED,
     WIRE_TIME,
-    Account,
     World,
     failure,
     on_the_wire,
@@ -72,23 +69,17 @@ def test_times_go_over_the_wire_without_a_zone_in_utc_and_whole_seconds(world: W
     assert (sent[protected]["success"], sent[protected]["terminated_at"]) == (False, None)
 
 
-@pytest.mark.parametrize(
-    "how", ["interrupt", "shut_down_inside"], ids=["taken by Spot", "shut down from inside"]
-)
-def test_what_ended_by_itself_is_already_gone(world: World, how: str) -> None:
-    (one,) = world.zombies()
-    getattr(world.aws.fleet, how)(one)
-
-    assert world.counts() == {"listed": 1, "already_gone": 1}
-    assert world.events(one) == [TERMINATED]
-    assert world.aws.calls.count("TerminateInstances") == 0
-
-
-def test_an_id_that_ec2_does_not_know_is_already_gone(world: World, unknown: str) -> None:
+def test_what_ended_by_itself_and_what_ec2_does_not_know_is_already_gone(
+    world: World, unknown: str
+) -> None:
+    interrupted, shut_down = world.zombies(2)
+    world.aws.fleet.interrupt(interrupted)
+    world.aws.fleet.shut_down_inside(shut_down)
     world.mark([unknown])
 
-    assert world.counts() == {"listed": 1, "already_gone": 1}
-    assert world.events(unknown) == [TERMINATED]
+    assert world.counts() == {"listed": 3, "already_gone": 3}
+    for one in (interrupted, shut_down, unknown):
+        assert world.events(one) == [TERMINATED]
     assert world.aws.calls.count("TerminateInstances") == 0
 
 
@@ -134,13 +125,6 @@ def test_with_confirmation_success_is_reported_only_once_ec2_shows_terminated(
     assert world.aws.calls.count("TerminateInstances") == 1
 
 
-def test_without_confirmation_shutting_down_is_success_enough(world: World) -> None:
-    world.aws.fleet.shutdown_seconds = 60
-    (one,) = world.zombies()
-    assert world.counts() == {"listed": 1, "terminated": 1}
-    assert world.state(one) == "shutting-down"
-
-
 def test_a_confirmed_replica_that_is_listed_again_is_replayed_not_reported(world: World) -> None:
     world.operator.set_quirks(Quirks(confirmed_replicas_return=True))
     (replica,) = world.launch(zone="us-east-1b")
@@ -160,66 +144,27 @@ def test_a_confirmed_replica_that_is_listed_again_is_replayed_not_reported(world
     assert world.reported_once(replica)
 
 
-def test_after_the_window_a_success_is_reported_again(world: World) -> None:
-    world.operator.set_quirks(Quirks(confirmed_replicas_return=True))
-    (replica,) = world.launch(zone="us-east-1b")
-    world.operator.enable_manual_replica(world.agent_id, replica)
-    world.operator.disable_manual_replica(world.agent_id)
-    world.counts()
-    world.operator.age(world.agent_id, PAUSE)
-    for item in world.aws.tables["spot-cleanup-idempotency"].items.values():
-        item["expiration"] = {"N": "1"}
-
-    # A new execution environment: it remembers nothing itself.
-    assert world.counts(PROTECT_TAG="Other") == {"listed": 1, "terminated": 1}
-    assert world.events(replica) == [TERMINATED, TERMINATED]
-
-
-@pytest.mark.parametrize(
-    ("launch", "why"),
-    [
-        pytest.param(
-            {"tags": {**MANAGED, "DoNotTerminate": "false"}},
-            "protected by its tag DoNotTerminate",
-            id="protect tag, whatever its value",
-        ),
-        pytest.param(
-            {"asg": "web"},
-            "member of the Auto Scaling group web, which would replace it",
-            id="Auto Scaling member",
-        ),
-    ],
-)
-def test_a_guard_refuses_and_the_backend_is_told_why(
-    world: World, launch: dict[str, Any], why: str
-) -> None:
-    (guarded,) = world.zombies(**launch)
+def test_a_guard_refuses_and_the_backend_is_told_why(world: World) -> None:
+    (protected,) = world.zombies(tags={**MANAGED, "DoNotTerminate": "false"})
+    (member,) = world.zombies(asg="web")
     (other,) = world.zombies()
 
     done = world.run()
 
-    assert checks.counts(done.returned) == {"listed": 2, "terminated": 1, "refused": 1}
-    assert world.state(guarded) == "running"
+    assert checks.counts(done.returned) == {"listed": 3, "terminated": 1, "refused": 2}
     assert world.state(other) == "terminated"
-    assert done.outcome(guarded)["why"] == why
-    assert world.events(guarded) == [failure(why)]
-    assert world.row(guarded)["instance_status"] == "zombie"
+    reasons = {
+        protected: "protected by its tag DoNotTerminate",
+        member: "member of the Auto Scaling group web, which would replace it",
+    }
+    for one, why in reasons.items():
+        assert world.state(one) == "running"
+        assert done.outcome(one)["why"] == why
+        assert world.events(one) == [failure(why)]
+        assert world.row(one)["instance_status"] == "zombie"
     asked = [c.parameters["InstanceIds"] for c in world.aws.calls.of("TerminateInstances")]
     assert asked == [[other]]
     assert world.counts() == {}, "the backend pauses it for five minutes"
-
-
-@pytest.mark.parametrize("tags", [{}, {"ManagedBy": "Somebody"}])
-def test_a_zombie_that_is_not_ours_by_its_tags_is_neither_touched_nor_reported(
-    world: World, tags: dict[str, str]
-) -> None:
-    """A report would hide it from its owner, and start its wait anew (quirk 5)."""
-    (one,) = world.zombies(tags=tags)
-    done = world.run()
-    assert checks.counts(done.returned) == {"listed": 1, "ignored": 1}
-    assert done.returned["untagged"] == 1
-    assert world.state(one) == "running"
-    assert world.events(one) == []
 
 
 def test_a_failure_is_reported_with_ec2s_words_and_healed_when_its_cause_is_gone(
@@ -263,35 +208,6 @@ def test_a_lost_report_is_made_by_the_next_run_with_the_true_time(world: World) 
     assert world.aws.calls.count("TerminateInstances") == 1
 
 
-def test_a_lost_failure_report_keeps_its_outcome_and_the_next_run_tries_again(
-    world: World,
-) -> None:
-    (denied,) = world.zombies(protected=True)
-    (guarded,) = world.zombies(tags={**MANAGED, "DoNotTerminate": ""})
-    world.wiretap.intercept = _refuse_reports
-    expected = {"listed": 2, "failed": 1, "refused": 1}
-    assert world.counts() == expected
-    world.wiretap.intercept = lambda _: None
-    assert world.counts() == expected
-    assert len(world.events(denied)) == len(world.events(guarded)) == 1
-
-
-def test_another_regions_zone_is_ignored_without_asking_ec2(world: World) -> None:
-    (one,) = world.launch()
-    world.mark([one], az="eu-west-1a")
-    assert world.counts() == {"listed": 1, "ignored": 1}
-    assert world.state(one) == "running"
-    assert world.aws.calls.count("DescribeInstances") == 0
-    assert world.events(one) == []
-
-
-def test_under_ignore_an_unknown_id_is_left_alone(world: World, unknown: str) -> None:
-    world.mark([unknown])
-    assert world.counts(MISSING_INSTANCE_POLICY="ignore") == {"listed": 1, "ignored": 1}
-    assert world.events(unknown) == []
-    assert world.row(unknown)["instance_status"] == "zombie"
-
-
 def test_under_verify_only_what_lived_in_this_account_counts_as_gone(
     world: World, unknown: str
 ) -> None:
@@ -322,52 +238,6 @@ def test_the_longest_waiting_come_first_and_the_rest_is_deferred(world: World) -
     }
     assert world.counts(MAX_TERMINATIONS_PER_RUN="2") == {"listed": 1, "terminated": 1}
     assert all(world.reported_once(one) for one in by_age.values())
-
-
-def test_the_operators_own_switch_defers_everything(world: World) -> None:
-    (one,) = world.zombies()
-    done = world.run(AUTO_TERMINATE_ENABLED="false")
-    assert checks.counts(done.returned) == {"listed": 1, "deferred": 1}
-    assert done.returned["auto_terminate_enabled"] is False
-    assert world.state(one) == "running"
-    assert world.aws.calls.count("DescribeInstances") == 0
-    assert world.events(one) == []
-
-
-@pytest.mark.parametrize("off", [False, 0])
-def test_a_backend_that_is_switched_off_but_lists_all_the_same_is_not_obeyed(
-    account: Account, scripted: ScriptedBackend, off: Any
-) -> None:
-    (one,) = account.launch()
-    scripted.mark(one)
-    scripted.enabled = off
-    done = account.run()
-    assert checks.counts(done.returned) == {"listed": 1, "deferred": 1}
-    assert done.returned["auto_terminate_enabled"] is False
-    assert account.state(one) == "running"
-    assert scripted.reports == []
-
-
-def test_odd_entries_are_invalid_and_stop_nobody(world: World) -> None:
-    world.operator.set_quirks(Quirks(odd_entries=True))
-    ids = world.zombies(2)
-    assert world.counts() == {
-        "listed": 2 + len(ODD_IDS),
-        "terminated": 2,
-        "invalid": len(ODD_IDS),
-    }
-    assert all(world.reported_once(one) for one in ids)
-
-
-def test_a_second_entry_for_an_id_is_invalid_and_it_is_reported_once(
-    account: Account, scripted: ScriptedBackend
-) -> None:
-    (one,) = account.launch()
-    scripted.mark(one)
-    again = dict(scripted.marked[one])
-    scripted.extra = [again, {**again, "reason": "replica_terminated"}, 7, None, [], {}]
-    assert account.counts() == {"listed": 6, "terminated": 1, "invalid": 5}
-    assert [report["instance_id"] for report in scripted.reports] == [one]
 
 
 def test_every_outcome_in_one_run_adds_up(world: World, unknown: str) -> None:
@@ -448,21 +318,6 @@ def test_all_eight_quirks_at_once_are_lived_with(lonely_world: World) -> None:
     (their_row,) = world.operator.instances(their_agent)
     assert their_row["instance_status"] == "zombie", "it runs on, and its own agent will see it"
     assert their_row["termination_attempted_at"] is None
-
-
-def test_an_instance_that_ended_hours_ago_is_reported_with_its_own_time(world: World) -> None:
-    (one,) = world.zombies()
-    world.aws.fleet.terminate(one)
-    ended_at = world.clock.now
-    world.clock.advance(3_000)
-
-    done = world.run()
-
-    assert checks.counts(done.returned) == {"listed": 1, "terminated": 1}
-    (report,) = world.wiretap.reports
-    assert report.json()["terminated_at"] == on_the_wire(ended_at)
-    stored = datetime.fromisoformat(world.row(one)["terminated_at"])
-    assert stored.replace(tzinfo=UTC) - ended_at < timedelta(seconds=1)
 
 
 def _refuse_reports(request: Request) -> Refusal | None:

@@ -9,9 +9,16 @@ import pytest
 
 from tests.integration.owner import LOGICAL_IDS, OFF, PLAIN, SLOW, WAITS, Owner
 from tests.integration.world import PAUSE, WIRE_TIME
+from tests.support.backend import on_sqlite
+
+EACH_ONCE = pytest.mark.parametrize(
+    ("shared_backend", "name"),
+    [("sqlite", PLAIN), pytest.param("mariadb", SLOW, marks=pytest.mark.mariadb)],
+    indirect=["shared_backend"],
+)
 
 
-@pytest.mark.parametrize("name", [SLOW, PLAIN])
+@EACH_ONCE
 def test_scenario_1_a_replica_that_is_switched_off_ends_within_one_run(
     owner: Owner, name: str
 ) -> None:
@@ -40,7 +47,7 @@ def test_scenario_1_a_replica_that_is_switched_off_ends_within_one_run(
     assert owner.events(replica) == [(name, None)]
 
 
-@pytest.mark.parametrize("name", [SLOW, PLAIN])
+@EACH_ONCE
 def test_scenario_2_an_old_primary_ends_once_its_own_agents_wait_is_over(
     owner: Owner, name: str
 ) -> None:
@@ -97,6 +104,7 @@ def test_scenario_3_what_is_switched_off_goes_on_whatever_its_neighbours_may_do(
     assert owner.events(primary) == [(OFF, None)]
 
 
+@on_sqlite
 def test_the_three_are_who_they_are_meant_to_be(owner: Owner) -> None:
     """Else the scenarios would show little."""
     agents = {name: owner.operator.agent(agent) for name, agent in owner.agents.items()}

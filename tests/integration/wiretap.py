@@ -31,7 +31,8 @@ class Request:
         return read
 
 
-Refusal = tuple[int, dict[str, Any]]
+Refusal = tuple[int, dict[str, Any]] | tuple[int, dict[str, Any], dict[str, str]]
+"""A status, a body, and perhaps headers."""
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Wiretap:
     """The calls since the last `clear`; `intercept` answers some in the backend's place.
 
     Attributes:
-        intercept: asked with each request; a status and a body, or None to let it pass.
+        intercept: asked with each request; what to answer, or None to let it pass.
         most_at_once: the most calls that were under way at the same time.
     """
 
@@ -92,7 +93,9 @@ class Tapped:
             )
             self._tap.requests.append(request)
             refusal = self._tap.intercept(request)
-            app = self._app if refusal is None else Answer(refusal[1], refusal[0])
+            app = self._app
+            if refusal is not None:
+                app = Answer(refusal[1], refusal[0], *refusal[2:])
             await app(scope, _again(body, receive), send)
         finally:
             self._under_way -= 1

@@ -90,13 +90,6 @@ def test_the_intervals_are_the_template_s() -> None:
     assert f"{', '.join(seconds[:-1])} or {seconds[-1]} seconds" in row[3]
 
 
-def test_a_make_target_that_is_named_is_there() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", TEXT, re.MULTILINE))
-    assert named
-    assert named <= targets
-
-
 @pytest.mark.mariadb
 @pytest.mark.parametrize("without_id", [False, True])
 def test_the_query_finds_what_was_ended_as_either_backend_keeps_it(

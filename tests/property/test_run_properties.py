@@ -18,11 +18,9 @@ from tests.fakes.worlds import World, worlds
 many = settings(max_examples=3 * settings().max_examples)
 
 
-@many
-@given(worlds())
-def test_every_machine_ends_in_exactly_one_outcome(world: World) -> None:
+def every_machine_ends_in_exactly_one_outcome(world: World) -> None:
     """Contract section 2: `listed` = the sum of the others, however many agents list it."""
-    answer = world.run().as_returned()
+    answer = world.outside.journal.summaries[-1].as_returned()
     outcomes = world.outside.journal.outcomes()
     assert set(outcomes) == set(world.marked)
     counted = Counter(outcome.key for outcome in outcomes.values())
@@ -35,11 +33,8 @@ def test_every_machine_ends_in_exactly_one_outcome(world: World) -> None:
         event(outcome.key)
 
 
-@many
-@given(worlds())
-def test_nothing_is_done_or_reported_but_by_the_owner(world: World) -> None:
+def nothing_is_done_or_reported_but_by_the_owner(world: World) -> None:
     """No machine is acted on or reported by anyone but its owner, none with a foreign logical id."""
-    world.run()
     agents = {one.agent_id: one for one in world.outside.agents}
     ours = {one.logical_id: one.agent_id for one in agents.values() if one.logical_id}
     listing = {
@@ -68,10 +63,7 @@ def test_nothing_is_done_or_reported_but_by_the_owner(world: World) -> None:
             assert agents[agent_id].logical_id is None
 
 
-@many
-@given(worlds())
-def test_nothing_that_a_guard_spares_is_ever_destroyed(world: World) -> None:
-    world.run()
+def nothing_that_a_guard_spares_is_ever_destroyed(world: World) -> None:
     for one in world.destroyed():
         seen = world.before[one]
         entries = world.marked[one]  # nothing unlisted
@@ -97,11 +89,8 @@ def test_nothing_that_a_guard_spares_is_ever_destroyed(world: World) -> None:
             assert world.outside.fleet.cancelled_as == "cancelled"
 
 
-@many
-@given(worlds(dry_run=False))
-def test_a_replica_that_may_have_been_promoted_is_spared(world: World) -> None:
+def a_replica_that_may_have_been_promoted_is_spared(world: World) -> None:
     """Quirk 10: the live primary may be listed as a replica that is not wanted."""
-    world.run()
     for one in world.destroyed():
         seen = world.before[one]
         listed_on = [e for e in world.marked[one] if e.as_replica]
@@ -124,10 +113,9 @@ def test_a_replica_that_may_have_been_promoted_is_spared(world: World) -> None:
         )
 
 
-@many
-@given(worlds(require_running_peer=True, dry_run=False))
-def test_a_zombie_with_a_workload_goes_only_where_another_goes_on(world: World) -> None:
-    world.run()
+def a_zombie_with_a_workload_goes_only_where_another_goes_on(world: World) -> None:
+    if not world.rules.require_running_peer:
+        return
     for one in world.destroyed():
         workload = world.before[one].tags.get(LOGICAL_ID_TAG)
         enabled = {lst.agent for lst in world.lists if lst.enabled}
@@ -144,10 +132,7 @@ def test_a_zombie_with_a_workload_goes_only_where_another_goes_on(world: World) 
         assert not world.destroyed() & {other.instance_id for other in peers}
 
 
-@many
-@given(worlds())
-def test_cap_and_fuse_bound_what_is_destroyed(world: World) -> None:
-    world.run()
+def cap_and_fuse_bound_what_is_destroyed(world: World) -> None:
     destroyed = len(world.destroyed())
     assert destroyed <= world.bounds.max_terminations_per_run
     if world.bounds.max_fleet_percent < 100 and destroyed:
@@ -161,6 +146,60 @@ def test_cap_and_fuse_bound_what_is_destroyed(world: World) -> None:
         )
         assert destroyed <= live * world.bounds.max_fleet_percent / 100
         assert world.outside.fleet.size_error is None
+
+
+def a_success_is_reported_only_of_what_has_ended(world: World) -> None:
+    """A false success hides a running machine for ever (contract section 1, quirk 3)."""
+    fleet = world.outside.fleet
+    for one in world.outside.backend.successes():
+        now = fleet.instances.get(one)
+        if now is not None:
+            assert now.state.ended
+            assert not world.rules.confirm_termination or (
+                now.state is State.TERMINATED or one in fleet.shrunk
+            )
+            continue
+        assert world.rules.missing_instance is not MissingPolicy.IGNORE
+        if world.rules.missing_instance is MissingPolicy.VERIFY:
+            assert one in world.outside.the_history.lived
+            assert world.outside.the_history.error is None
+
+
+def reports_and_outcomes_agree(world: World) -> None:
+    backend, outcomes = world.outside.backend, world.outside.journal.outcomes()
+    succeeded = [o for o in outcomes if outcomes[o] in {Outcome.TERMINATED, Outcome.ALREADY_GONE}]
+    assert sorted(backend.successes()) == sorted(succeeded)
+    assert all(count == 1 for count in Counter(r.instance_id for r in backend.reports).values())
+    for one in backend.failures():
+        assert outcomes[one] in {Outcome.REFUSED, Outcome.FAILED}
+    for report in backend.tried:
+        assert (report.error is None) == (report.ended_at is not None)
+
+
+def what_is_live_and_was_not_destroyed_is_untouched(world: World) -> None:
+    after = world.outside.fleet.instances
+    assert {one for one in after if after[one] != world.before[one]} == world.destroyed()
+
+
+ALWAYS = (
+    every_machine_ends_in_exactly_one_outcome,
+    nothing_is_done_or_reported_but_by_the_owner,
+    nothing_that_a_guard_spares_is_ever_destroyed,
+    a_replica_that_may_have_been_promoted_is_spared,
+    a_zombie_with_a_workload_goes_only_where_another_goes_on,
+    cap_and_fuse_bound_what_is_destroyed,
+    a_success_is_reported_only_of_what_has_ended,
+    reports_and_outcomes_agree,
+    what_is_live_and_was_not_destroyed_is_untouched,
+)
+
+
+@settings(max_examples=6 * settings().max_examples)
+@given(worlds())
+def test_whatever_is_listed_and_whatever_goes_wrong_this_holds(world: World) -> None:
+    world.run()
+    for holds in ALWAYS:
+        holds(world)
 
 
 @many
@@ -179,48 +218,6 @@ def test_the_dry_run_and_the_switch_change_and_report_nothing(
     assert summary.counts[Outcome.TERMINATED] == summary.counts[Outcome.ALREADY_GONE] == 0
     if not world.enabled:
         assert world.outside.fleet.calls == []
-
-
-@many
-@given(worlds())
-def test_a_success_is_reported_only_of_what_has_ended(world: World) -> None:
-    """A false success hides a running machine for ever (contract section 1, quirk 3)."""
-    world.run()
-    fleet = world.outside.fleet
-    for one in world.outside.backend.successes():
-        now = fleet.instances.get(one)
-        if now is not None:
-            assert now.state.ended
-            assert not world.rules.confirm_termination or (
-                now.state is State.TERMINATED or one in fleet.shrunk
-            )
-            continue
-        assert world.rules.missing_instance is not MissingPolicy.IGNORE
-        if world.rules.missing_instance is MissingPolicy.VERIFY:
-            assert one in world.outside.the_history.lived
-            assert world.outside.the_history.error is None
-
-
-@many
-@given(worlds())
-def test_reports_and_outcomes_agree(world: World) -> None:
-    world.run()
-    backend, outcomes = world.outside.backend, world.outside.journal.outcomes()
-    succeeded = [o for o in outcomes if outcomes[o] in {Outcome.TERMINATED, Outcome.ALREADY_GONE}]
-    assert sorted(backend.successes()) == sorted(succeeded)
-    assert all(count == 1 for count in Counter(r.instance_id for r in backend.reports).values())
-    for one in backend.failures():
-        assert outcomes[one] in {Outcome.REFUSED, Outcome.FAILED}
-    for report in backend.tried:
-        assert (report.error is None) == (report.ended_at is not None)
-
-
-@many
-@given(worlds())
-def test_what_is_live_and_was_not_destroyed_is_untouched(world: World) -> None:
-    world.run()
-    after = world.outside.fleet.instances
-    assert {one for one in after if after[one] != world.before[one]} == world.destroyed()
 
 
 @many

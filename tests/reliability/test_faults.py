@@ -28,7 +28,7 @@ from tests.reliability.world import Run, World
 
 LENGTHS: tuple[int | None, ...] = (None, 1, 3, 4) if SOAK else (None,)
 """How many calls in a row meet the fault; None: all of them, until the calm."""
-NAMES = [*trouble.ALL] if SOAK else [*trouble.ALL][::12]
+NAMES = [*trouble.ALL] if SOAK else [*trouble.ALL][::17]
 VARIABLES = {**SHRINK, **WORKERS_TOO, "MISSING_INSTANCE_POLICY": "verify"}
 OTHERS: tuple[dict[str, str], ...] = (
     {},

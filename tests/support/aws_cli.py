@@ -17,8 +17,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import botocore.session
@@ -228,25 +228,18 @@ class Shell:
     def _listening(self) -> Iterator[int]:
         shell = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                words = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        class Handler(StreamRequestHandler):
+            def handle(self) -> None:
                 try:
-                    status, text = 200, shell._answer(words)
+                    told = (0, shell._answer(json.loads(self.rfile.readline())))
                 except Exception as error:  # noqa: BLE001 - whatever it is, the command shows it
-                    status, text = 400, f"{type(error).__name__}: {error}"
-                body = text.encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                    told = (254, f"{type(error).__name__}: {error}")
+                self.wfile.write(json.dumps(told).encode())
 
-            def log_message(self, *_: Any) -> None: ...
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             try:
-                yield server.server_port
+                yield server.server_address[1]
             finally:
                 server.shutdown()
 
@@ -268,11 +261,10 @@ class Shell:
 
 
 _PROGRAM = """#!{python} -SI
-import http.client, json, sys
-asked = http.client.HTTPConnection("127.0.0.1", {port}, timeout=50)
-asked.request("POST", "/", json.dumps(sys.argv[1:]))
-answer = asked.getresponse()
-text = answer.read().decode()
-print(text, file=sys.stdout if answer.status == 200 else sys.stderr)
-sys.exit(0 if answer.status == 200 else 254)
+import json, socket, sys
+with socket.create_connection(("127.0.0.1", {port}), 50) as asked:
+    asked.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
+    code, text = json.load(asked.makefile())
+print(text, file=sys.stderr if code else sys.stdout)
+sys.exit(code)
 """

@@ -169,7 +169,12 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+DATABASES = ["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)]
+on_sqlite = pytest.mark.parametrize("shared_backend", ["sqlite"], indirect=True)
+"""For tests in which the database plays no part."""
+
+
+@pytest.fixture(params=DATABASES)
 def shared_backend(
     request: pytest.FixtureRequest,
     clock: Clock,

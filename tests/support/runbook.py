@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "runbook.md").read_text()
@@ -26,3 +29,49 @@ def section(heading: str) -> str:
 
 SETUP = blocks(section("What you need"))[0]
 """What the reader pastes once into a shell."""
+
+
+class Row(NamedTuple):
+    """What the doctor may say, and what to do about it: the doctor's own words, in italics."""
+
+    says: tuple[str, ...]
+    do: tuple[str, ...]
+
+
+def rows(heading: str) -> list[Row]:
+    """The rows of a section of a check."""
+    cells = re.findall(r"^\| (.*\*.*) \| (.*) \|$", section(heading), re.MULTILINE)
+    found = [Row(_words(says), _words(do)) for says, do in cells]
+    assert all(one.do for one in found), f"{heading}: a row without the doctor's cure"
+    return found
+
+
+def _words(cell: str) -> tuple[str, ...]:
+    return tuple(one.lower().rstrip(".:") for one in re.findall(r"\*([^*]+)\*", cell))
+
+
+@cache
+def _of_check(check: str) -> list[Row]:
+    return rows(check) + rows("At any check")
+
+
+def leads(check: str, said: str, cure: str) -> None:
+    """Whoever searches the section for the doctor's words finds a row, and each one found names its cure.
+
+    Args:
+        check: the check's name: the section's.
+        said: what was found, and its cause.
+        cure: the doctor's.
+    """
+    found = [one for one in _of_check(check) if any(words in said.lower() for words in one.says)]
+    assert found, f"the runbook's section {check} does not know: {said}"
+    for one in found:
+        other = [words for words in one.do if words not in cure.lower()]
+        assert not other, f"{check}: {said}\nthe runbook: {other}\nthe doctor: {cure}"
+
+
+def leads_from(answer: Mapping[str, Any]) -> None:
+    """Each finding of the doctor's answer leads to its rows."""
+    for one in answer["checks"]:
+        if one["cure"]:
+            leads(one["check"], f"{one['found']} {one['cause']}", one["cure"])

@@ -276,11 +276,3 @@ def test_a_message_in_either_queue_in_each_of_three_hours_is_an_alarm() -> None:
     assert {(stat["Period"], stat["Stat"]) for stat in stats} == {(3600, "Sum")}
     assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"] == 3
     assert [m["Id"] for m in alarm["Metrics"] if m["ReturnData"]] == ["both"]
-
-
-def test_the_runbook_s_sections_are_named_after_the_alarms() -> None:
-    """Its anchors; the alarms' descriptions lead there."""
-    headings = re.findall(
-        r"^#+ `?(\w+Alarm)`?$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE
-    )
-    assert sorted(headings) == sorted(ALARMS + COMPOSITES)

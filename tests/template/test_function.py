@@ -65,47 +65,34 @@ def test_every_variable_has_a_parameter_of_its_name() -> None:
     assert without == {"IDEMPOTENCY_TABLE", "SCHEDULE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
-@pytest.mark.parametrize("variable", sorted(TERMINATION - {"SCHEDULE_NAME"}))
-def test_a_parameter_reaches_its_variable(variable: str) -> None:
-    if variable == "IDEMPOTENCY_TABLE":
-        assert Stack.of().environment()[variable] == "spot-cleanup-IdempotencyTable"
-        return
-    name = "LogLevel" if variable == "POWERTOOLS_LOG_LEVEL" else camel(variable)
-    declared = source()["Parameters"][name]
-    values = [str(value) for value in declared.get("AllowedValues", [])]
-    other = {
-        "BackendConcurrency": "9",
-        "RequiredTags": "ManagedBy=Other,Env=test",
-        "EventBusName": "spot/events",
-        "BackendCaParameter": "/spot/ca",
-        "ServerUrl": "https://other.example.com/base",
-    }.get(name, "77")
-    value = values[-1] if values else other
-    assert Stack.of(**{name: value}).environment()[variable] == value
+@pytest.mark.parametrize("function", ["TerminationFunction", "HousekeepingFunction"])
+def test_a_parameter_reaches_its_variable(function: str) -> None:
+    on = Stack.of(HousekeepingEnabled="true").environment(function)
+    assert on["IDEMPOTENCY_TABLE"] == "spot-cleanup-IdempotencyTable"
+    for variable in on.keys() - {"IDEMPOTENCY_TABLE", "SCHEDULE_NAME"}:
+        name = "LogLevel" if variable == "POWERTOOLS_LOG_LEVEL" else camel(variable)
+        values = [str(one) for one in source()["Parameters"][name].get("AllowedValues", [])]
+        other = {
+            "BackendConcurrency": "9",
+            "RequiredTags": "ManagedBy=Other,Env=test",
+            "EventBusName": "spot/events",
+            "BackendCaParameter": "/spot/ca",
+            "ServerUrl": "https://other.example.com/base",
+        }.get(name, "77")
+        value = values[-1] if values else other
+        stack = Stack.of(**{"HousekeepingEnabled": "true", name: value})
+        assert stack.environment(function)[variable] == value
 
 
-def test_the_settings_accept_the_template_s_defaults() -> None:
-    """And where both have a default, it is the same one."""
-    environment = {**Stack.of().environment(), "AWS_REGION": "eu-west-1"}
-    settings = Settings.read(environment, {})
-    required = {
-        name: environment[name]
-        for name in (
-            "AWS_REGION",
-            "AGENT_ID",
-            "SERVER_URL",
-            "CLIENT_TOKEN_PARAMETER",
-            "IDEMPOTENCY_TABLE",
-            "SCHEDULE_NAME",
-            "POWERTOOLS_SERVICE_NAME",
-        )
-    }
-    assert settings == Settings.read(required, {})
-
-
-def test_the_handler_is_where_the_template_says() -> None:
-    module, name = Stack.of().properties("TerminationFunction")["Handler"].rsplit(".", 1)
+@pytest.mark.parametrize("function", ["TerminationFunction", "HousekeepingFunction"])
+def test_the_code_is_where_the_template_says_and_takes_its_environment(function: str) -> None:
+    """That both have the same defaults: test_configuration.py."""
+    stack = Stack.of(HousekeepingEnabled="true")
+    module, name = stack.properties(function)["Handler"].rsplit(".", 1)
     assert callable(getattr(import_module(module), name))
+    environment = stack.environment(function)
+    assert environment.keys() <= ENVIRONMENT_VARIABLES
+    Settings.read({**environment, "AWS_REGION": "eu-west-1"}, {})
 
 
 @pytest.mark.parametrize(("given", "reserved"), [("0", None), ("1", "1"), ("3", "3")])

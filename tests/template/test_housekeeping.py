@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 
-from handler.settings import ENVIRONMENT_VARIABLES, Settings
 from tests.support.iam import Request, is_allowed
-from tests.template.stack import ACCOUNT, BadParameterError, Stack
+from tests.template.stack import ACCOUNT, Stack
 from tests.template.test_roles import (
     FAILED_RUNS,
     HERE,
@@ -121,62 +118,6 @@ def test_it_can_be_tried_without_stopping_the_terminations(
     stack = Stack.of(HousekeepingEnabled=enabled, DryRun=dry_run)
     assert stack.environment("HousekeepingFunction")["DRY_RUN"] == told
     assert stack.environment()["DRY_RUN"] == dry_run
-
-
-def test_the_settings_accept_its_environment_and_have_the_same_defaults() -> None:
-    environment = Stack.of(**ON).environment("HousekeepingFunction")
-    assert environment.keys() <= ENVIRONMENT_VARIABLES
-    settings = Settings.read({**environment, "AWS_REGION": REGION}, {})
-    bare = {
-        name: environment[name]
-        for name in (
-            "AGENT_ID",
-            "SERVER_URL",
-            "CLIENT_TOKEN_PARAMETER",
-            "IDEMPOTENCY_TABLE",
-            "POWERTOOLS_SERVICE_NAME",
-        )
-    }
-    assert settings == Settings.read({**bare, "AWS_REGION": REGION}, {})
-
-
-@pytest.mark.parametrize(
-    ("parameter", "variable"),
-    [
-        ("CleanupAmisOlderThanDays", "CLEANUP_AMIS_OLDER_THAN_DAYS"),
-        ("CleanupSnapshotsOlderThanDays", "CLEANUP_SNAPSHOTS_OLDER_THAN_DAYS"),
-        ("KeepLatestAmis", "KEEP_LATEST_AMIS"),
-        ("KeepLatestSnapshots", "KEEP_LATEST_SNAPSHOTS"),
-        ("MaxDeletionsPerRun", "MAX_DELETIONS_PER_RUN"),
-        ("RequiredTags", "REQUIRED_TAGS"),
-        ("ProtectTag", "PROTECT_TAG"),
-        ("BackendCaParameter", "BACKEND_CA_PARAMETER"),
-    ],
-)
-def test_a_parameter_reaches_its_variable(parameter: str, variable: str) -> None:
-    value = "ManagedBy=Other" if parameter == "RequiredTags" else "77"
-    stack = Stack.of(**ON, **{parameter: value})
-    assert stack.environment("HousekeepingFunction")[variable] == value
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("HousekeepingEnabled", "yes"),
-        ("CleanupAmisOlderThanDays", "0"),
-        ("KeepLatestAmis", "-1"),
-        ("MaxDeletionsPerRun", "0"),
-        ("MaxDeletionsPerRun", "1001"),
-    ],
-)
-def test_a_bad_value_is_refused(name: str, value: str) -> None:
-    with pytest.raises(BadParameterError):
-        Stack.of(**{name: value})
-
-
-def test_the_handler_is_where_the_template_says() -> None:
-    module, name = Stack.of(**ON).properties("HousekeepingFunction")["Handler"].rsplit(".", 1)
-    assert callable(getattr(import_module(module), name))
 
 
 def test_it_runs_every_hour_under_a_name_of_its_own_and_is_not_repeated() -> None:

@@ -92,6 +92,11 @@ BAD = [
     ("ClientTokenParameter", "/spot/{agent}/token"),
     ("Stage", "Production"),
     ("ReservedConcurrency", "901"),
+    ("HousekeepingEnabled", "yes"),
+    ("CleanupAmisOlderThanDays", "0"),
+    ("KeepLatestAmis", "-1"),
+    ("MaxDeletionsPerRun", "0"),
+    ("MaxDeletionsPerRun", "1001"),
 ]
 
 

@@ -7,7 +7,6 @@ import re
 import pytest
 
 from handler.doctor.examination import CHECKS
-from handler.doctor.findings import Check
 from tests.support import runbook
 
 ROOT = runbook.ROOT
@@ -73,17 +72,6 @@ def test_a_parameter_that_is_named_is_the_template_s() -> None:
     known = set(re.findall(r"^  (\w+):$", TEMPLATE, re.MULTILINE))
     known |= set(re.findall(r'"(Housekeeping\w+)"', TEMPLATE))  # the dashboard's metrics
     assert named - known <= AWS_WORDS
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=str)
-def test_each_check_of_the_doctor_has_its_section(check: Check) -> None:
-    section = re.search(
-        rf"^### `{check.name}`\n(.*?)(?=^##|\Z)", runbook.TEXT, re.DOTALL | re.MULTILINE
-    )
-    assert section
-    assert "**Symptom.**" in section[1]
-    assert re.search(r"\*\*The doctor (says|warns)\*\*", section[1])
-    assert "**Cure.**" in section[1]
 
 
 def test_the_question_leads_to_each_check_once() -> None:

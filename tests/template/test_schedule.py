@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tests.template.stack import ROOT, Stack, source
 
 INTERVALS = {
@@ -17,22 +15,13 @@ INTERVALS = {
 }
 
 
-def test_the_function_runs_every_minute_by_default() -> None:
-    schedule = Stack.of().one("AWS::Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == "rate(1 minute)"
-
-
-@pytest.mark.parametrize(("seconds", "rate"), INTERVALS.items())
-def test_each_interval_becomes_a_rate_that_the_scheduler_understands(
-    seconds: str, rate: str
-) -> None:
-    stack = Stack.of(TerminationCheckInterval=seconds)
-    assert stack.one("AWS::Scheduler::Schedule")["ScheduleExpression"] == rate
-
-
-def test_every_interval_that_may_be_chosen_is_known() -> None:
+def test_each_interval_that_may_be_chosen_becomes_a_rate_and_a_minute_is_the_default() -> None:
     allowed = source()["Parameters"]["TerminationCheckInterval"]["AllowedValues"]
     assert allowed == list(INTERVALS) == list(source()["Mappings"]["Intervals"])
+    for seconds, rate in INTERVALS.items():
+        schedule = Stack.of(TerminationCheckInterval=seconds).one("AWS::Scheduler::Schedule")
+        assert schedule["ScheduleExpression"] == rate
+    assert Stack.of().one("AWS::Scheduler::Schedule")["ScheduleExpression"] == "rate(1 minute)"
 
 
 def test_a_run_ends_before_the_next_one_is_due() -> None:

@@ -186,14 +186,14 @@ def test_an_attempt_is_never_made_for_no_id() -> None:
     assert [] not in ec2.calls
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_twelve_unnamed_bad_among_a_thousand_cost_at_most_120_calls_at_random(seed: int) -> None:
     rng = random.Random(seed)
     worst = max(cost(1000, rng.sample(range(1000), 12)) for _ in range(40))
     assert worst <= MOST_CALLS
 
 
-@pytest.mark.parametrize("stride", [1, 2, 7, 13, 31, 62, 77, 83, 90])
+@pytest.mark.parametrize("stride", [1, 7, 31, 83, 90])
 def test_twelve_unnamed_bad_among_a_thousand_cost_at_most_120_calls_spread(stride: int) -> None:
     room = 1000 - 11 * stride
     worst = max(
@@ -210,7 +210,7 @@ def test_the_worst_placement_that_was_found_holds_the_bound() -> None:
 def test_climbing_from_the_worst_placement_does_not_break_the_bound() -> None:
     rng = random.Random(12)
     bad, worst = set(WORST_FOUND), 0
-    for _ in range(200):
+    for _ in range(60):
         other = bad - {rng.choice(sorted(bad))}
         other.add(rng.choice([n for n in range(1000) if n not in other]))
         calls = cost(1000, other)
@@ -228,21 +228,21 @@ def test_an_error_that_names_strangers_only_costs_no_more_than_one_that_names_no
     assert worst <= MOST_CALLS
 
 
-@pytest.mark.parametrize("bad", [0, 1, 2, 5, 12, 40])
 @pytest.mark.parametrize("names", [first_bad, all_bad])
 def test_named_bad_ones_cost_one_call_each_and_one_more(
-    bad: int, names: Callable[[Sequence[str]], Iterable[str]]
+    names: Callable[[Sequence[str]], Iterable[str]],
 ) -> None:
-    rng = random.Random(bad)
-    for _ in range(20):
-        assert cost(1000, rng.sample(range(1000), bad), names) <= bad + 1
+    for bad in (0, 1, 2, 5, 12, 40):
+        rng = random.Random(bad)
+        for _ in range(5):
+            assert cost(1000, rng.sample(range(1000), bad), names) <= bad + 1
 
 
 @pytest.mark.parametrize(("total", "bad"), [(1000, 1), (1000, 2), (1000, 5), (200, 12), (1000, 50)])
 def test_k_bad_among_n_cost_in_the_order_of_k_log_n(total: int, bad: int) -> None:
     """At most one descent and a half for each, and the batches that pass between them."""
     rng = random.Random(total + bad)
-    for _ in range(20):
+    for _ in range(8):
         calls = cost(total, rng.sample(range(total), bad))
         assert calls <= 5 + 1.25 * bad * (total.bit_length())
 

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from handler.deadline import Deadline
-from handler.doctor import backend
+from handler.doctor import backend, token
 from handler.doctor.dependencies import Dependencies, Part, examines
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Check, Finding, Status, failed, ok
@@ -77,6 +77,11 @@ def test_under_sam_local_what_is_not_there_is_skipped() -> None:
 def test_each_check_has_a_name_of_its_own_and_a_question(check: Check) -> None:
     assert [one.name for one in CHECKS].count(check.name) == 1
     assert check.question.endswith("?")
+
+
+def test_a_given_token_is_for_local_runs() -> None:
+    (finding,) = token.examine.examine(dependencies(CLIENT_TOKEN="t0ken"))
+    assert (finding.status, "local runs" in finding.found) == (Status.OK, True)
 
 
 class Several(Dependencies):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from handler.aws.errors import AwsError, ErrorKind
-from handler.doctor.advice import advice, aws_failed
+from handler.doctor.advice import aws_failed
 from handler.doctor.backend import LIST, REACHABLE, TLS
 from handler.doctor.clock import CLOCK
 from handler.doctor.findings import Findings, Status, depends, failed, grouped, ok, skipped, warning
 from handler.doctor.table import TABLE
-
-DENIED = AwsError("AccessDeniedException", "no", ErrorKind.REFUSED, denied=True)
 
 
 class TestFindings:
@@ -91,14 +87,3 @@ class TestSeveralAgents:
 def test_throttled_is_a_warning() -> None:
     slow = AwsError("ThrottlingException", "m", ErrorKind.THROTTLED)
     assert aws_failed(TABLE, slow, "p").status is Status.WARNING
-
-
-@pytest.mark.parametrize("kind", list(ErrorKind))
-def test_every_kind_of_aws_error_has_advice(kind: ErrorKind) -> None:
-    assert all(advice(AwsError("C", "m", kind), "s3:Get"))
-
-
-def test_a_denial_s_advice_is_the_permission() -> None:
-    told = advice(DENIED, "dynamodb:GetItem")
-    assert "dynamodb:GetItem" in told.cause
-    assert "dynamodb:GetItem" in told.cure

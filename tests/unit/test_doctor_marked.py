@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor import settings
@@ -16,6 +15,7 @@ from handler.instances.ownership import LOGICAL_ID_TAG
 from tests.fakes.build import AGENT, OURS, iid, instance, limits, listing, marked, policy
 from tests.fakes.dependencies import dependencies
 from tests.fakes.fleet import FakeFleet
+from tests.fakes.outside import FakeFirstSeen
 
 
 class TestTheList:
@@ -176,13 +176,13 @@ class TestSeveralAgents:
         it = dependencies(machines=fleet, AGENT_ID="shop-agent=shop")
         it.policy = lambda _: policy(require_running_peer=True)
         it.listings[SHOP.agent_id] = listing(marked(1, agent=SHOP), agent=SHOP)
-        memory = it.environment.listed_lately
-        memory[iid(2)] = it.clock() - timedelta(minutes=59)
+        memory = cast("FakeFirstSeen", it.environment.first_seen)
+        memory.listed = {iid(2)}
         (finding,) = examine.examine(it)
         assert "1 would be refused: no other running instance" in finding.found
-        assert list(memory) == [iid(2)], "an examination changes nothing"
+        assert memory.since == {}, "an examination changes nothing"
 
-        memory[iid(2)] = it.clock() - timedelta(minutes=61)
+        memory.listed = set()
         (finding,) = examine.examine(it)
         assert "1 would be terminated" in finding.found
 

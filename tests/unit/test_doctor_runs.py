@@ -81,13 +81,6 @@ class TestTheLastRun:
         assert finding.status is status
         assert says in finding.found
 
-    def test_runs_that_fail_are_told_from_runs_that_are_not_started(self) -> None:
-        failing = judge_runs([ago(1, 1, 1)], NOW, EVERY_MINUTE)
-        absent = judge_runs([ago(20)], NOW, EVERY_MINUTE)
-        assert "end in an error" in failing.cause
-        assert "does not get through" in absent.cause
-        assert "Undelivered" in absent.cure
-
     def test_a_slow_schedule_has_more_time(self) -> None:
         slow = Schedule(True, "rate(15 minutes)")
         assert judge_runs([ago(40)], NOW, slow).status is Status.OK

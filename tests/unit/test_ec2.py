@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 
 from handler.aws.errors import AwsError
-from handler.instances.ec2 import Ec2Machines
+from handler.instances.ec2 import APART, Ec2Machines
 from handler.instances.model import Observed, State
 from handler.instances.ports import Accepted
 from handler.instances.surroundings import Leaving, Member
@@ -142,6 +142,27 @@ def test_one_zone_s_trouble_is_its_own(aws: Emulator, machines: Ec2Machines) -> 
     found = machines.look({healthy: "us-east-1a", ill: "us-east-1b"})
     assert set(found.seen) == {healthy}
     assert found.unreadable[ill].code == "Unavailable"
+
+
+def test_of_unknown_zones_the_healthy_are_found_among_the_ill(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    healthy = [aws.fleet.launch(zone="us-east-1a") for _ in range(30)]
+    ill = [aws.fleet.launch(zone="us-east-1b") for _ in range(2)]
+    aws.quirks.disrupted_zones = {"us-east-1b"}
+    found = machines.look(dict.fromkeys([*healthy, *ill, *GHOSTS]))
+    assert set(found.seen) == set(healthy)
+    assert found.gone == set(GHOSTS)
+    assert {found.unreadable[one].code for one in ill} == {"Unavailable"}
+    assert len(found.unreadable) == 2
+
+
+def test_where_all_zones_are_ill_few_calls_are_made(aws: Emulator, machines: Ec2Machines) -> None:
+    ill = [aws.fleet.launch(zone="us-east-1b") for _ in range(200)]
+    aws.quirks.disrupted_zones = {"us-east-1b"}
+    found = machines.look(dict.fromkeys(ill))
+    assert set(found.unreadable) == set(ill)
+    assert aws.calls.count("DescribeInstances") <= APART + 10
 
 
 @pytest.mark.parametrize("fault", [raw(200, "{}"), error("UnauthorizedOperation"), cut()])

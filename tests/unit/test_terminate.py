@@ -66,12 +66,6 @@ def test_what_ec2_accepts_is_terminated_with_its_states_time_and_request() -> No
     assert around.journal.accepted_calls == [((iid(0),), "req-terminate")]
 
 
-def test_nothing_to_terminate_is_no_call() -> None:
-    around = outside(0)
-    assert acted(around, []) == []
-    assert around.fleet.calls == []
-
-
 def test_zones_are_separate_calls() -> None:
     """A protected instance spares its whole zone (AWS, TerminateInstances)."""
     around = outside(9, zones=3)
@@ -152,14 +146,6 @@ def test_what_was_not_answered_and_still_runs_is_no_success(
     found = acted(around)
     assert set(settled(around, found).values()) == {expected}
     assert {one.trace.error_code for one in found} == {"SomeCode"}
-
-
-@pytest.mark.parametrize("kind", [ErrorKind.NO_ANSWER, ErrorKind.FAULTY, ErrorKind.THROTTLED])
-def test_errors_that_are_not_about_ids_are_never_halved(kind: ErrorKind) -> None:
-    around = outside(50)
-    around.fleet.faults = [error(kind)] * 2
-    acted(around)
-    assert {len(call) for call in around.fleet.called("terminate")} == {50}
 
 
 def test_a_throttle_is_waited_out_with_growing_pauses() -> None:
@@ -261,14 +247,10 @@ def test_an_id_that_ec2_calls_unknown_and_shows_is_left_to_the_next_run() -> Non
     (one,) = acted(around)
     assert outcome(one) is Outcome.DEFERRED
     assert one.why.startswith("EC2 contradicts itself")
-
-
-def test_an_id_that_ec2_calls_unknown_and_cannot_be_asked_about_is_no_success() -> None:
-    around = outside(1)
     around.fleet.faults = [error(ErrorKind.MISSING, "InvalidInstanceID.NotFound", "no", iid(0))]
     around.fleet.unreadable = {iid(0): error(ErrorKind.THROTTLED)}
     (one,) = acted(around)
-    assert outcome(one) is Outcome.DEFERRED
+    assert outcome(one) is Outcome.DEFERRED, "nor one that cannot be asked about"
 
 
 def test_a_refused_one_that_cannot_be_looked_at_is_failed() -> None:
@@ -292,18 +274,14 @@ def test_one_that_ec2_did_not_call_unknown_is_not_gone_because_one_look_misses_i
     assert outcome(one) in {Outcome.FAILED, Outcome.DEFERRED}
 
 
-def test_under_confirmation_acceptance_is_pending() -> None:
+def test_under_confirmation_acceptance_is_pending_and_terminated_is_confirmed() -> None:
     around = outside(1)
     (one,) = acted(around, rules=policy(confirm_termination=True))
     assert (outcome(one), one.trace.current_state) == (Outcome.PENDING, "shutting-down")
-
-
-def test_under_confirmation_a_returned_terminated_is_confirmed() -> None:
-    around = outside(1)
     given = decisions(around)
     around.fleet.change(iid(0), State.TERMINATED)
     (one,) = acted(around, given, policy(confirm_termination=True))
-    assert outcome(one) is Outcome.TERMINATED
+    assert outcome(one) is Outcome.TERMINATED, "returned as terminated"
 
 
 def test_the_dry_run_asks_and_changes_nothing() -> None:
@@ -313,14 +291,6 @@ def test_the_dry_run_asks_and_changes_nothing() -> None:
     assert around.fleet.terminated == []
     assert around.fleet.called("terminate") == []
     assert around.journal.accepted_calls == []
-
-
-def test_the_dry_run_isolates_what_ec2_would_refuse() -> None:
-    around = outside(40)
-    around.fleet.forbidden = {iid(7), iid(31)}
-    outcomes = settled(around, acted(around, rules=policy(dry_run=True)))
-    assert {one for one, o in outcomes.items() if o is Outcome.FAILED} == {iid(7), iid(31)}
-    assert {o for one, o in outcomes.items() if one not in {iid(7), iid(31)}} == {Outcome.PLANNED}
 
 
 SHRINK = policy(asg_members=AsgMembers.TERMINATE_AND_SHRINK)

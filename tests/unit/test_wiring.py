@@ -18,11 +18,11 @@ def test_what_was_listed_and_cancelled_lately_is_known_whatever_the_event_asks_f
     event: dict[str, Any],
 ) -> None:
     every_minute, by_hand = (environment(Settings.read(TWO, one), {}) for one in ({}, event))
-    assert by_hand.listed_lately is every_minute.listed_lately
+    assert by_hand.first_seen is every_minute.first_seen
     assert by_hand.cancelled is every_minute.cancelled
 
 
 def test_another_backend_s_memory_is_its_own() -> None:
     other = TWO | {"SERVER_URL": "https://other.example"}
     here, there = (environment(Settings.read(one, {}), {}) for one in (TWO, other))
-    assert here.listed_lately is not there.listed_lately
+    assert here.first_seen is not there.first_seen

@@ -26,7 +26,6 @@ def record(interval: timedelta) -> tuple[Recorded, int]:
     """
     with time_machine.travel(START, tick=True) as clock, run_stack(agent_id=AGENT) as stack:
         (instance,) = stack.launch()
-        # Besides others' things, 1,300 public ones: reading them takes most of a run.
         with alone(stack, "amis"), alone(stack, "snapshots"):
             volume = stack.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8)["VolumeId"]
             _past(stack, clock, instance, volume)

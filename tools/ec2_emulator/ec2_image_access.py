@@ -4,11 +4,14 @@ Shapes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImage
 organization or one of its units stands in a permission like an account),
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshotAttribute.html and
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFastSnapshotRestores.html.
+What was deregistered is `Unavailable`, what never was is `NotFound`
+(https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from tools.ec2_emulator import errors
 from tools.ec2_emulator.errors import AwsError
 from tools.ec2_emulator.world import Handler, World
 
@@ -16,7 +19,7 @@ from tools.ec2_emulator.world import Handler, World
 def describe_image_attribute(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     image = world.library.images.get(parameters["ImageId"])
     if image is None:
-        raise AwsError("InvalidAMIID.NotFound", "The image id does not exist")
+        raise errors.no_such_image(world.library.deregistered, parameters["ImageId"])
     if parameters["Attribute"] != "launchPermission":
         raise AwsError("InvalidParameterValue", "Only launchPermission is served here")
     everybody = [{"Group": "all"}] if image.public else []

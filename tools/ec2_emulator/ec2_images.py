@@ -20,9 +20,17 @@ _SNAPSHOT_FILTERS: Mapping[str, Values[Snapshot]] = {
 
 
 def describe_images(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Disabled images are shown only on request."""
+    """Disabled images are shown only on request.
+
+    Answers are eventually consistent: one may leave out what exists
+    (https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html).
+    """
     hidden = set() if parameters.get("IncludeDisabled") else {"disabled"}
-    shown = [one for one in world.library.images.values() if one.state not in hidden]
+    shown = [
+        one
+        for one in world.library.images.values()
+        if one.state not in hidden and one.id not in world.library.late
+    ]
     found = select(shown, parameters.get("Filters", []), _IMAGE_FILTERS, lambda one: one.tags)
     some, token = page(found, lambda one: one.sequence, parameters)
     return {"Images": [_image(world, one) for one in some], "NextToken": token}
@@ -30,7 +38,7 @@ def describe_images(world: World, parameters: Mapping[str, Any]) -> Mapping[str,
 
 def describe_snapshots(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     found = select(
-        list(world.library.snapshots.values()),
+        [one for one in world.library.snapshots.values() if one.id not in world.library.late],
         parameters.get("Filters", []),
         _SNAPSHOT_FILTERS,
         lambda one: one.tags,
@@ -40,7 +48,14 @@ def describe_snapshots(world: World, parameters: Mapping[str, Any]) -> Mapping[s
 
 
 def describe_volumes(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    ids = sorted(world.library.volumes - _hidden(world, parameters))
+    """By their ids, hidden ones as well
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html, InvalidVolume.NotFound)."""
+    if wanted := parameters.get("VolumeIds"):
+        if unknown := [one for one in wanted if one not in world.library.volumes]:
+            text = f"The volume '{', '.join(unknown)}' does not exist."
+            raise AwsError("InvalidVolume.NotFound", text)
+        return {"Volumes": [{"VolumeId": one} for one in wanted]}
+    ids = sorted(world.library.volumes - _hidden(world, parameters) - world.library.late)
     some, token = page(list(enumerate(ids)), lambda pair: pair[0], parameters, largest=500)
     return {"Volumes": [{"VolumeId": one} for _, one in some], "NextToken": token}
 
@@ -55,8 +70,7 @@ def deregister_image(world: World, parameters: Mapping[str, Any]) -> Mapping[str
     library, image_id = world.library, parameters["ImageId"]
     image = library.images.get(image_id)
     if image is None:
-        code = "Unavailable" if image_id in library.deregistered else "NotFound"
-        raise AwsError(f"InvalidAMIID.{code}", f"The image ID '{image_id}' is not available")
+        raise errors.no_such_image(library.deregistered, image_id)
     _check_tags(world, "ec2:DeregisterImage", image_id, image.tags)
     if any(key.startswith("aws:backup:") for key in image.tags):
         raise AwsError("AuthFailure", "This image is managed by AWS Backup", status=403)

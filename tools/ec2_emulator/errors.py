@@ -48,6 +48,11 @@ def not_found(ids: Iterable[str], *, named: bool = True) -> AwsError:
     return AwsError("InvalidInstanceID.NotFound", text if named else "No such instance.")
 
 
+def no_such_image(deregistered: Iterable[str], image_id: str) -> AwsError:
+    code = "Unavailable" if image_id in deregistered else "NotFound"
+    return AwsError(f"InvalidAMIID.{code}", f"The image ID '{image_id}' is not available")
+
+
 def malformed(instance_id: str) -> AwsError:
     return AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
 

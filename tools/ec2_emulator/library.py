@@ -70,6 +70,9 @@ class Library:
     fleet_images: dict[str, str] = field(default_factory=dict)  # fleet → image of an override
     restores: dict[str, str] = field(default_factory=dict)  # snapshot → state of its fast restore
     hidden: set[str] = field(default_factory=set)  # templates and volumes that a service manages
+    late: set[str] = field(
+        default_factory=set
+    )  # images, snapshots and volumes that lists leave out
     # Parameters that the role may not read; AWS's own, `/aws/service/...`, are none of the account's.
     unreadable: set[str] = field(default_factory=set)
     deregistered: list[str] = field(default_factory=list)

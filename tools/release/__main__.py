@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tools.release.checks import git, notes, refusals, tag_of
-from tools.release.licences import LicenceError, Package, packages_of, render
+from tools.release.licences import LicenceError, Package, packages_of, render, service_models
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "build" / "release"
@@ -47,7 +47,7 @@ def release(version: str) -> None:
             _hold_together(packages, sbom)
             name = f"spot-cleanup-{version}-{architecture}"
             _pack(built, made / f"{name}.tar.gz", name, moment)
-        (made / "licences.txt").write_text(render(packages))
+        (made / "licences.txt").write_text(render([*packages, service_models()]))
         (made / "sbom.cdx.json").write_text(sbom)
         (made / "notes.md").write_text(f"{notes(ROOT, version)}\n")
         sums = [f"{_sha256(path)}  {path.name}\n" for path in sorted(made.iterdir())]

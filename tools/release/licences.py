@@ -1,9 +1,10 @@
-"""The licences of what the layer carries, from the packages' own metadata."""
+"""The licences of what the layer and the functions carry, from the packages' own metadata."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Self
 
@@ -59,6 +60,12 @@ def packages_of(layer: Path) -> list[Package]:
     return [Package.read(path) for path in sorted(layer.rglob("*.dist-info"))]
 
 
+def service_models() -> Package:
+    """Of botocore the functions carry a part of the service models (tools/api_models.py)."""
+    found = distribution("botocore")
+    return Package.read(Path(str(found.locate_file(f"botocore-{found.version}.dist-info"))))
+
+
 def render(packages: list[Package]) -> str:
     """One line for each package, then the texts.
 
@@ -73,4 +80,11 @@ def render(packages: list[Package]) -> str:
     for one in packages:
         lines += ["", RULE, f"{one.name} {one.version}", RULE]
         lines += [text.rstrip() for text in one.texts]
-    return "\n".join(["What the layer carries, and under which licences.", "", *lines, ""])
+    return "\n".join(
+        [
+            "What the layer carries, the functions' part of botocore's service models, and under which licences.",
+            "",
+            *lines,
+            "",
+        ]
+    )

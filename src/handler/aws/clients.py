@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import boto3
 import botocore.session
@@ -11,6 +12,7 @@ from botocore.config import Config
 from handler import PRODUCT
 from handler.aws.reading import refuse_unreadable
 from handler.aws.sending import refuse_what_is_late
+from handler.aws.service_models import use_own_models
 from handler.aws.timestamps import read_timestamps
 
 LOOK_UP_TRIES = 5
@@ -38,9 +40,18 @@ def aws_session(region: str) -> boto3.session.Session:
     """The boto3 session."""
     refuse_what_is_late()
     core = botocore.session.get_session()
+    use_own_models(core)
+    core.register("request-created.ec2", _encode_once)
     refuse_unreadable(core)
     read_timestamps(core)
     return boto3.session.Session(botocore_session=core, region_name=region)
+
+
+def _encode_once(**given: Any) -> None:  # noqa: ANN401 - as botocore calls its handlers
+    """Botocore encodes a body of parameters anew wherever it looks at it: four times for hundreds of ids."""
+    request = given["request"]
+    if isinstance(request.data, dict):
+        request.data = urlencode(request.data)
 
 
 def aws_client(session: boto3.session.Session, service: str, limits: Limits) -> Any:  # noqa: ANN401 - made at run time

@@ -34,6 +34,7 @@ MISSING = frozenset(
         "InvalidInstanceID.NotFound",
         "InvalidSnapshot.NotFound",
         "InvalidSpotInstanceRequestID.NotFound",
+        "InvalidVolume.NotFound",
     }
 )
 IN_USE = frozenset({"InvalidSnapshot.InUse"})

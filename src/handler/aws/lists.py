@@ -113,17 +113,6 @@ def sound(look_up: Callable[[], T | AwsError]) -> T | AwsError:
         return error_codes.NOT_AWS
 
 
-def managed_too(client: Any, operation: str) -> dict[str, bool]:  # noqa: ANN401 - as above
-    """`IncludeManagedResources=True` where this botocore knows it for the operation, else nothing.
-
-    Without it EC2 leaves out what AWS services run in the account
-    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
-    """
-    name = client.meta.method_to_api_mapping.get(operation, operation)
-    known = client.meta.service_model.operation_model(name).input_shape.members
-    return {"IncludeManagedResources": True} if "IncludeManagedResources" in known else {}
-
-
 def _pages(client: Any, operation: str, given: dict[str, object]) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - as above
     if client.can_paginate(operation):
         yield from client.get_paginator(operation).paginate(**given)

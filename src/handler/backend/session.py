@@ -33,7 +33,14 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext | None, at_once: int) -> None:
         self._context = context
+        self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=at_once, max_retries=0)
+
+    def get_connection_with_tls_context(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - requests' signature
+        """There is one host: its pool is worked out once, not for each report."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*given, **more)
+        return self._pool
 
     def build_connection_pool_key_attributes(
         self,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from handler.doctor.backend import Answered, Unreached
     from handler.doctor.schedule import Schedule
+    from handler.instances.ec2 import Ec2Machines
     from handler.instances.guard import Policy
     from handler.instances.model import AgentList, Instance
     from handler.instances.run import Limits
@@ -106,6 +107,11 @@ class Dependencies:
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         """A client of an AWS service."""
         return self.environment.client(service, read_timeout=READ_TIMEOUT, tries=1)
+
+    @cached_property
+    def machines(self) -> Ec2Machines:
+        """EC2, within the same limits: a run's own would still be trying when the look is over."""
+        return self.environment.machines_within(read_timeout=READ_TIMEOUT, tries=1)
 
     def token(self, agent_id: str) -> ClientToken:
         """What the environment has kept is passed over: SSM may have another by now, or none."""

@@ -32,7 +32,7 @@ SHOWN = 500
 def describe(it: Dependencies) -> list[Finding]:
     """Without it runs leave everything alone."""
     tags = dict(it.settings.required_tags)
-    running = it.look(lambda: it.environment.machines.running(tags))
+    running = it.look(lambda: it.machines.running(tags))
     if isinstance(running, AwsError):
         return [aws_failed(DESCRIBE, running, "ec2:DescribeInstances")]
     it.running = running
@@ -60,14 +60,14 @@ def terminate(it: Dependencies) -> list[Finding]:
         "The template allows it for instances with the tag ManagedBy of the first of RequiredTags "
         "and without DoNotTerminate: compare the instance's tags",
     )
-    machines, ids = it.environment.machines, [tried.instance_id]
+    machines, ids = it.machines, [tried.instance_id]
     return [trial.judge(it, lambda: machines.terminate(ids, dry_run=True))]
 
 
 @examines(SPOT, needs=(DESCRIBE,))
 def spot_requests(it: Dependencies) -> list[Finding]:
     """Whether the requests that would bring an instance back can be cancelled before it ends."""
-    machines = it.environment.machines
+    machines = it.machines
     requests = [one.spot_request for one in it.running if one.spot_request]
     standing = it.look(lambda: machines.standing_requests(requests))
     if isinstance(standing, AwsError):

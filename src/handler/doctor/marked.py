@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from handler.aws.errors import AwsError
@@ -14,7 +14,7 @@ from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.doctor.untagged import advise
-from handler.instances.decide import Judge, still_remembered
+from handler.instances.decide import Judge
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
 from handler.instances.listing import held_by
 from handler.instances.outcome import Ended
@@ -76,7 +76,7 @@ def examine(it: Dependencies) -> list[Finding]:
         it.clock,
         it.sleep,
         listed=held_by(lists),
-        listed_lately=still_remembered(it.environment.listed_lately, it.clock()),
+        listed_lately=lambda: _listed_lately(it),
     )
     decisions = judge.judge(listed)
     advice, held_back = advise(decisions, judge.seen, agents, policy)
@@ -85,6 +85,12 @@ def examine(it: Dependencies) -> list[Finding]:
     unreadable = errors[0] if errors else None
     foreseen = Foreseen(decisions, unreadable, advice, held_back)
     return [judge_decided(foreseen, fleet, limits)]
+
+
+def _listed_lately(it: Dependencies) -> Collection[str]:
+    memory = it.environment.first_seen
+    it.look(memory.load)
+    return memory.lately(it.clock())
 
 
 def judge_decided(foreseen: Foreseen, fleet: int | AwsError | None, limits: Limits) -> Finding:

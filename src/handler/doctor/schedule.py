@@ -71,8 +71,7 @@ def judge_schedule(found: Schedule | AwsError | None, name: str) -> Finding:
         return failed(
             SCHEDULE,
             f"there is no schedule {name}",
-            "it was deleted, or the stack does not serve this agent: nothing starts the function for it",
-            "see whether the stack's parameters name the agent; if they do, somebody deleted the schedule: "
+            "it was deleted, or SCHEDULE_NAME was changed by hand: nothing starts the function",
             "revert the stack's drift, since deploying the same template makes nothing again",
         )
     if found.enabled:
@@ -80,7 +79,7 @@ def judge_schedule(found: Schedule | AwsError | None, name: str) -> Finding:
     return failed(
         SCHEDULE,
         f"{name} is disabled ({found.expression})",
-        "somebody has switched the schedule off: nothing starts the function for this agent",
+        "somebody has switched the schedule off: nothing starts the function",
         "find out why, then enable it where it was disabled: in the console (EventBridge, Schedules) or "
         "on the command line. A deploy of the same template does not",
     )

@@ -42,8 +42,9 @@ def judge(error: str | None, agents: Sequence[Agent] = ()) -> Finding:
         SETTINGS,
         error,
         "the function stops at every event until each of these variables is good",
-        "correct the stack's parameters of the same names, and deploy; a variable that was edited by "
-        "hand has to be put right by hand, since a deploy touches only what the template changed",
+        "correct the stack's parameters of the same names (AGENT_ID is AgentId), and deploy; a variable that "
+        "was edited by hand has to be put right by hand, since a deploy touches only what the template "
+        "changed",
     )
 
 

@@ -18,7 +18,7 @@ KEY = frozenset({"InvalidKeyId"})
 
 _UNKNOWN = Advice(
     "the parameter does not exist in this account and region",
-    "create it as a SecureString, or set CLIENT_TOKEN_PARAMETER to its name",
+    "create it as a SecureString, or set the stack's parameter ClientTokenParameter to its name",
 )
 _DENIED = Advice(
     "the function's role lacks ssm:GetParameter on it",

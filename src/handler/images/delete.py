@@ -173,13 +173,14 @@ class Deleting:
         if not doubtful:
             return []
         ids = {kind: [one.item_id for one, _ in doubtful if one.kind is kind] for kind in Kind}
-        present = self.inventory.present(ids[Kind.IMAGE], ids[Kind.SNAPSHOT])
+        there = self.inventory.still_there(ids[Kind.IMAGE], ids[Kind.SNAPSHOT])
         ends: list[Deletion] = []
         for verdict, error in doubtful:
-            if isinstance(present, AwsError):
-                why = f"{error}, and it could not be looked at: {present}. The next run looks"
+            fate = there[verdict.item_id]
+            if isinstance(fate, AwsError):
+                why = f"{error}, and it could not be looked at: {fate}. The next run looks"
                 end = Deletion(verdict, DeletionStatus.UNKNOWN, why, error.code)
-            elif verdict.item_id in present:
+            elif fate:
                 end = _unable(verdict, error)
             else:
                 why = "it is gone, though EC2 did not answer"

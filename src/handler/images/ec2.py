@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import managed_too, read_all, sound
+from handler.aws.lists import ask, each_of, read_all, sound
 from handler.images.model import Image, Kind, Snapshot
 from handler.images.references import ids_in
 
@@ -25,6 +25,8 @@ DEREGISTERED = "deregistered"
 """Such an image is shown for a short while (EC2 API, DescribeImages)."""
 UNREADABLE = datetime.max.replace(tzinfo=UTC)
 """Stands for a last launch at a time that cannot be read: it counts as launched just now."""
+NOT_SHOWN = AwsError("NotShown", "EC2 knows it, and does not list it now", ErrorKind.THROTTLED)
+"""Of an item that a listing leaves out, though it exists."""
 GIB = 1024**3
 
 
@@ -73,7 +75,7 @@ class Ec2Inventory:
             "Volumes",
             self.time_left,
             MaxResults=VOLUMES_PAGE,
-            **managed_too(self.ec2, "describe_volumes"),
+            IncludeManagedResources=True,
         )
         if isinstance(found, AwsError):
             return found
@@ -93,39 +95,82 @@ class Ec2Inventory:
         return frozenset(raw["SnapshotId"] for raw in found if raw.get("LockState") != "expired")
 
     def now(self, kind: Kind, item_id: str) -> Image | Snapshot | AwsError | None:
-        """One item as it is at this moment; None when it is gone."""
+        """One item as it is at this moment; None when it is gone, by the proof of `still_there`."""
         return sound(lambda: self._now(kind, item_id))
 
     def _now(self, kind: Kind, item_id: str) -> Image | Snapshot | AwsError | None:
-        operation, key, name, scope, read = _ASKED[kind]
-        filters = [{"Name": name, "Values": [item_id]}]
-        found = read_all(self.ec2, operation, key, self.time_left, Filters=filters, **scope)
+        shown = self._shown(kind, [item_id])
+        if isinstance(shown, AwsError):
+            return shown
+        if (one := shown.get(item_id)) is not None:
+            return None if one.state == DEREGISTERED else one
+        exists = self._exists(kind, item_id)
+        return NOT_SHOWN if exists is True else exists or None
+
+    def still_there(
+        self, images: Collection[str], snapshots: Collection[str]
+    ) -> dict[str, bool | AwsError]:
+        """Whether each of these exists, or why that cannot be said.
+
+        What a listing leaves out may exist all the same, and after a deregistration DescribeImages
+        answers with nothing for days, also by id (EC2 API, DescribeImages). So what is not shown is
+        asked for its permissions: EC2 names there what it does not know.
+        """
+        found: dict[str, bool | AwsError] = {}
+        for kind, ids in ((Kind.IMAGE, sorted(images)), (Kind.SNAPSHOT, sorted(snapshots))):
+            for start in range(0, len(ids), FILTER_VALUES):
+                some = ids[start : start + FILTER_VALUES]
+                found |= self._fates(kind, some)
+        return found
+
+    def _fates(self, kind: Kind, ids: Sequence[str]) -> dict[str, bool | AwsError]:
+        shown = sound(lambda: self._shown(kind, ids))
+        if isinstance(shown, AwsError):
+            return dict.fromkeys(ids, shown)
+        fates: dict[str, bool | AwsError] = {
+            key: one.state != DEREGISTERED for key, one in shown.items()
+        }
+        left_out = [one for one in ids if one not in fates]
+        answers = each_of(lambda one: self._exists(kind, one), left_out, self.time_left)
+        if isinstance(answers, AwsError):
+            return {**dict.fromkeys(left_out, answers), **fates}
+        return fates | dict(answers)
+
+    def _shown(self, kind: Kind, ids: Sequence[str]) -> dict[str, Image | Snapshot] | AwsError:
+        calls = _CALLS[kind]
+        found = read_all(
+            self.ec2,
+            calls.describe,
+            calls.items,
+            self.time_left,
+            Filters=[{"Name": calls.filter, "Values": list(ids)}],
+            **calls.scope,
+        )
         if isinstance(found, AwsError):
             return found
-        return next((read(raw) for raw in found if raw.get("State") != DEREGISTERED), None)
+        return {raw[calls.item_id]: calls.read(raw) for raw in found}
 
-    def present(
-        self, images: Collection[str], snapshots: Collection[str]
-    ) -> frozenset[str] | AwsError:
-        """Which of these ids are still there; by filter, so that unknown ids are just absent."""
-        return sound(lambda: self._present(images, snapshots))
+    def _exists(self, kind: Kind, item_id: str) -> bool | AwsError:
+        answer = permissions(self.ec2, kind, item_id, self.time_left)
+        if isinstance(answer, AwsError):
+            return False if answer.kind is ErrorKind.MISSING else answer
+        return True
 
-    def _present(
-        self, images: Collection[str], snapshots: Collection[str]
-    ) -> frozenset[str] | AwsError:
-        there: set[str] = set()
-        for kind, attribute, ids in (
-            (Kind.IMAGE, "ImageId", sorted(images)),
-            (Kind.SNAPSHOT, "SnapshotId", sorted(snapshots)),
-        ):
-            operation, key, name, scope, _ = _ASKED[kind]
-            for start in range(0, len(ids), FILTER_VALUES):
-                filters = [{"Name": name, "Values": ids[start : start + FILTER_VALUES]}]
-                found = read_all(self.ec2, operation, key, self.time_left, Filters=filters, **scope)
-                if isinstance(found, AwsError):
-                    return found
-                there |= {raw[attribute] for raw in found if raw.get("State") != DEREGISTERED}
-        return frozenset(there)
+
+def permissions(
+    ec2: Any,  # noqa: ANN401 - boto3 makes the class at run time
+    kind: Kind,
+    item_id: str,
+    time_left: Callable[[], float],
+) -> list[dict[str, str]] | AwsError:
+    """Who outside may use one image or snapshot; MISSING where EC2 does not know it.
+
+    DescribeImageAttribute and DescribeSnapshotAttribute tell it of one item a call.
+    """
+    calls = _CALLS[kind]
+    given = {calls.item_id: item_id, "Attribute": calls.attribute}
+    answer = ask(ec2, calls.describe_attribute, calls.permissions, time_left, **given)
+    return answer if isinstance(answer, AwsError) else list(answer[calls.permissions])
 
 
 def _image(raw: Mapping[str, Any]) -> Image:
@@ -180,8 +225,42 @@ def _moment(value: object) -> datetime | None:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-_ASKED: Mapping[Kind, tuple[str, str, str, dict[str, bool], Callable[..., Image | Snapshot]]] = {
-    Kind.IMAGE: ("describe_images", "Images", "image-id", {"IncludeDisabled": True}, _image),
-    Kind.SNAPSHOT: ("describe_snapshots", "Snapshots", "snapshot-id", {}, _snapshot),
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """How single items are asked for, and how one is read."""
+
+    describe: str
+    items: str
+    item_id: str
+    filter: str
+    scope: Mapping[str, bool]
+    read: Callable[[Mapping[str, Any]], Image | Snapshot]
+    describe_attribute: str
+    attribute: str
+    permissions: str
+
+
+_CALLS: Mapping[Kind, _Calls] = {
+    Kind.IMAGE: _Calls(
+        "describe_images",
+        "Images",
+        "ImageId",
+        "image-id",
+        {"IncludeDisabled": True},
+        _image,
+        "describe_image_attribute",
+        "launchPermission",
+        "LaunchPermissions",
+    ),
+    Kind.SNAPSHOT: _Calls(
+        "describe_snapshots",
+        "Snapshots",
+        "SnapshotId",
+        "snapshot-id",
+        {},
+        _snapshot,
+        "describe_snapshot_attribute",
+        "createVolumePermission",
+        "CreateVolumePermissions",
+    ),
 }
-"""How single items are asked for: operation, field, filter, what else; and how one is read."""

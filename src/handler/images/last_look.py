@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import ask, each_of, read_all, sound
+from handler.aws.lists import each_of, read_all, sound
+from handler.images.ec2 import permissions
 from handler.images.model import Kind, Reason, Verdict, keep
 from handler.images.references import LIVE
 
@@ -33,39 +35,62 @@ class LastQuestions:
 
     def stay(self, verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
         """Those that must stay after all: somebody uses them, or it could not be looked up."""
+        by_id = {one.item_id: one for one in verdicts}
         images = [one.item_id for one in verdicts if one.kind is Kind.IMAGE]
         tens = [
             images[start : start + REFERENCES_AT_ONCE]
             for start in range(0, len(images), REFERENCES_AT_ONCE)
         ]
-        questions: list[list[str] | Verdict] = [*tens, *verdicts]
-        answers = each_of(self._ask, questions, self.time_left)
+        looks = [
+            *(partial(self._used, [by_id[one] for one in ten]) for ten in tens),
+            *(partial(self._shared, one) for one in verdicts),
+            *(partial(self._latest, one) for one in verdicts if one.volume_id is not None),
+        ]
+        answers = each_of(lambda look: look(), looks, self.time_left)
         if isinstance(answers, AwsError):
             return {one.item_id: _unproven(one, "references", answers) for one in verdicts}
-        by_id = {one.item_id: one for one in verdicts}
         stay: dict[str, Verdict] = {}
-        for asked, answer in answers:
-            if isinstance(asked, Verdict):
-                if isinstance(answer, AwsError):
-                    self.failed(f"permissions of {asked.item_id}", answer)
-                    stay[asked.item_id] = _unproven(asked, "permissions", answer)
-                elif isinstance(answer, str):
-                    stay[asked.item_id] = keep(asked, Reason.SHARED, answer)
-            elif isinstance(answer, AwsError):
-                self.failed("references", answer)
-                stay |= {one: _unproven(by_id[one], "references", answer) for one in asked}
-            elif isinstance(answer, Mapping):
-                stay |= {
-                    one: keep(by_id[one], Reason.IN_USE, user)
-                    for one, user in answer.items()
-                    if one in by_id
-                }
+        for _, found in answers:
+            if isinstance(found, _Failed):
+                self.failed(found.what, found.error)
+                kept = [_unproven(one, found.what, found.error) for one in found.about]
+            else:
+                kept = found
+            stay |= {one.item_id: one for one in kept}
         return stay
 
-    def _ask(self, asked: list[str] | Verdict) -> dict[str, str] | str | AwsError | None:
-        if isinstance(asked, Verdict):
-            return sound(lambda: shared_with(self.ec2, asked.kind, asked.item_id, self.time_left))
-        return sound(lambda: known_to_ec2(self.ec2, asked, self.time_left))
+    def _used(self, images: Sequence[Verdict]) -> list[Verdict] | _Failed:
+        ids = [one.item_id for one in images]
+        users = sound(lambda: known_to_ec2(self.ec2, ids, self.time_left))
+        if isinstance(users, AwsError):
+            return _Failed("references", users, images)
+        return [
+            keep(one, Reason.IN_USE, users[one.item_id]) for one in images if one.item_id in users
+        ]
+
+    def _shared(self, one: Verdict) -> list[Verdict] | _Failed:
+        users = sound(lambda: shared_with(self.ec2, one.kind, one.item_id, self.time_left))
+        if isinstance(users, AwsError):
+            return _Failed(f"permissions of {one.item_id}", users, [one])
+        return [] if users is None else [keep(one, Reason.SHARED, users)]
+
+    def _latest(self, one: Verdict) -> list[Verdict] | _Failed:
+        """A list may leave a volume out: it is gone when EC2 names it as unknown."""
+        ids = [one.volume_id]
+        found = read_all(self.ec2, "describe_volumes", "Volumes", self.time_left, VolumeIds=ids)
+        if not isinstance(found, AwsError):
+            return [keep(one, Reason.LATEST, f"{one.volume_id} is there, though not listed")]
+        if found.kind is ErrorKind.MISSING:
+            return []
+        return _Failed(f"volume {one.volume_id}", found, [one])
+
+
+class _Failed(NamedTuple):
+    """A look-up that failed, and what can go no more for that."""
+
+    what: str
+    error: AwsError
+    about: Sequence[Verdict]
 
 
 def known_to_ec2(
@@ -75,11 +100,9 @@ def known_to_ec2(
 ) -> dict[str, str] | AwsError:
     """DescribeImageReferences of up to ten images, every version of every template.
 
-    It adds Image Builder's recipes to the look-ups of `AccountReferences`. The runtime's botocore, or
-    a region, may not have it yet: that adds nothing.
+    It adds Image Builder's recipes to the look-ups of `AccountReferences`. A region may not have it
+    yet: that adds nothing.
     """
-    if not hasattr(ec2, "describe_image_references"):
-        return {}
     found = read_all(
         ec2,
         "describe_image_references",
@@ -111,20 +134,11 @@ def shared_with(
     item_id: str,
     time_left: Callable[[], float],
 ) -> str | AwsError | None:
-    """Who outside may use an image or a snapshot, or None: accounts, organizations, their units, all.
-
-    DescribeImageAttribute and DescribeSnapshotAttribute tell it of one item a call.
-    """
-    if kind is Kind.IMAGE:
-        key, given = "LaunchPermissions", {"ImageId": item_id, "Attribute": "launchPermission"}
-        answer = ask(ec2, "describe_image_attribute", key, time_left, **given)
-    else:
-        key = "CreateVolumePermissions"
-        given = {"SnapshotId": item_id, "Attribute": "createVolumePermission"}
-        answer = ask(ec2, "describe_snapshot_attribute", key, time_left, **given)
-    if isinstance(answer, AwsError):
-        return None if answer.kind is ErrorKind.MISSING else answer
-    users = [str(value) for one in answer[key] for value in one.values()]
+    """Who outside may use an image or a snapshot, or None: accounts, organizations, their units, all."""
+    found = permissions(ec2, kind, item_id, time_left)
+    if isinstance(found, AwsError):
+        return None if found.kind is ErrorKind.MISSING else found
+    users = [str(value) for one in found for value in one.values()]
     return f"shared with {', '.join(users[:5])}" if users else None
 
 

@@ -165,6 +165,7 @@ class Verdict:
         tags: its tags.
         gigabytes: what it costs storage for; an image costs nothing beside its snapshots.
         parts: an image's snapshots.
+        volume_id: of a snapshot that goes only because its volume is gone; that is asked for once more.
     """
 
     item_id: str
@@ -175,6 +176,7 @@ class Verdict:
     tags: Mapping[str, str] = field(default_factory=dict)
     gigabytes: float = 0.0
     parts: tuple[str, ...] = ()
+    volume_id: str | None = None
 
     @property
     def goes(self) -> bool:

@@ -143,10 +143,11 @@ class Outbox:
 
     def _settle(self, kept: Contents, intention: Intention) -> AwsError | None:
         snapshots = (*intention.snapshots, *intention.image_snapshots)
-        present = self.inventory.present(intention.images, snapshots)
-        if isinstance(present, AwsError):
-            return present
-        done = intention.carried_out(present)
+        there = self.inventory.still_there(intention.images, snapshots)
+        for fate in there.values():
+            if isinstance(fate, AwsError):
+                return fate
+        done = intention.carried_out([one for one, fate in there.items() if fate])
         waiting = kept.waiting if done.empty else (*kept.waiting, done)
         self._save(replace(kept, waiting=waiting, intention=None, busy_until=None))
         return None

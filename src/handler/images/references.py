@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from handler.aws.errors import AwsError
-from handler.aws.lists import each_of, managed_too, read_all
+from handler.aws.lists import each_of, read_all
 from handler.images.model import Kind, References, Unseen
 from handler.images.parameters import Parameters
 
@@ -140,7 +140,7 @@ class AccountReferences:
             self.time_left,
             Filters=[{"Name": "instance-state-name", "Values": LIVE}],
             MaxResults=1000,
-            **managed_too(ec2, "describe_instances"),
+            IncludeManagedResources=True,
         )
         if isinstance(found, AwsError):
             return found
@@ -161,7 +161,7 @@ class AccountReferences:
             "LaunchTemplates",
             self.time_left,
             MaxResults=TEMPLATE_PAGE,
-            **managed_too(ec2, "describe_launch_templates"),
+            IncludeManagedResources=True,
         )
         if isinstance(templates, AwsError):
             return templates
@@ -195,8 +195,8 @@ class AccountReferences:
             "LaunchTemplateVersions",
             self.time_left,
             MaxResults=TEMPLATE_PAGE,
+            IncludeManagedResources=True,
             **given,
-            **managed_too(ec2, operation),
         )
 
     def _named_by(self, versions: Iterable[Mapping[str, Any]]) -> References | AwsError:

@@ -244,6 +244,7 @@ def _on_snapshot(view: View, snapshot: Snapshot) -> Verdict:
         snapshot.started,
         snapshot.tags,
         snapshot.gigabytes,
+        volume_id=snapshot.volume_id if snapshot.snapshot_id in view.latest else None,
     )
 
 

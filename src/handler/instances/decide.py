@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from handler.aws.errors import AwsError, ErrorKind
@@ -36,9 +36,6 @@ JUST_MARKED = 60.0
 """Seconds since its marking in which an instance may be younger than EC2's answers."""
 SETTLING = 3.0
 """Seconds that EC2's answers get to catch up (EC2 API, "Eventual consistency")."""
-HIDDEN_FOR = timedelta(hours=1)
-"""How long a listed instance may be marked and unlisted: the backend hides it for five minutes after a
-report, then it waits anew for as long as its agent has it wait (contract section 1, quirk 5)."""
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ class Judge:
         clock: the time now (UTC).
         sleep: waits for so many seconds.
         listed: ids that stand in a list of this run.
-        listed_lately: ids that stood in one before, and may be marked still.
+        listed_lately: ids that stood in one before, and may be marked still; asked for where it matters.
     """
 
     machines: Callable[[], Machines]
@@ -63,7 +60,7 @@ class Judge:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     listed: Collection[str]
-    listed_lately: Collection[str] = ()
+    listed_lately: Callable[[], Collection[str]]
     seen: dict[str, Instance] = field(default_factory=dict, init=False)
     """What EC2 showed last."""
     _candidates: dict[str, Candidate] = field(default_factory=dict, init=False)
@@ -110,7 +107,7 @@ class Judge:
         return Surroundings(
             self._neighbours(curious) if curious else (),
             self.listed,
-            self.listed_lately,
+            self.listed_lately() if curious else (),
             self._each("fleets", self.machines().fleets, sorted(fleets)) if fleets else {},
             self._each("Auto Scaling members", self.machines().members, members) if members else {},
         )
@@ -195,26 +192,6 @@ def _of_same_owner(before: ToTerminate, now: Decision) -> Decision:
     if isinstance(now, ToProve) or (isinstance(now, Ended) and not now.trace.current_state):
         return defer(before, "EC2 showed it alive, and now does not know it")
     return replace(now, marked=before.marked) if isinstance(now, Ended) else now
-
-
-def remember_listed(
-    memory: dict[str, datetime], ids: Iterable[str], now: datetime
-) -> Collection[str]:
-    """Note what is listed now; return all that was listed lately.
-
-    Without it, a refused zombie that the backend hides for a while would vouch for the next zombie of
-    its workload, or for its own successor. A new execution environment begins without this memory.
-    """
-    memory.update(dict.fromkeys(ids, now))
-    lately = still_remembered(memory, now)
-    for instance_id in memory.keys() - lately:
-        del memory[instance_id]
-    return lately
-
-
-def still_remembered(memory: Mapping[str, datetime], now: datetime) -> Collection[str]:
-    """What was listed so lately that it may be marked still."""
-    return {one for one, at in memory.items() if now - at <= HIDDEN_FOR}
 
 
 def _shown(observed: Observed, instance_id: str) -> Instance | AwsError | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.lists import managed_too
 from handler.instances.auto_scaling import members, terminate_member
 from handler.instances.calls import ask, chunks, filtered, literal, read_all, request_id, tags_of
 from handler.instances.ec2_reading import Found, read_instance
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 FILTER_VALUES = 200
 """Values of one filter (AWS, DescribeInstances)."""
+APART = 40
+"""Calls at most to tell instances of unknown zones apart while a zone is ill."""
 LIVE = [State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]
 STANDING = ["open", "active", "disabled"]
 """Spot request states in which a persistent request may still launch (EC2, Spot request status)."""
@@ -64,6 +65,7 @@ class Ec2Machines:
                 by_zone.setdefault(zone, []).append(instance_id)
             for ids in by_zone.values():
                 self._by_id(ids, found)
+            self._apart([one for one in by_zone.get(None, ()) if one in found.unreadable], found)
         else:
             found.unreadable |= dict.fromkeys(zones, shown)
         return Observed(found.seen, frozenset(found.gone), found.unreadable)
@@ -90,6 +92,25 @@ class Ec2Machines:
                 found.gone |= set(asked)
             else:
                 waiting += [[one] for one in asked]
+
+    def _apart(self, ids: Sequence[str], found: Found) -> None:
+        """Of unknown zones, one that is ill fails a call for all of its ids: halve it, without retries."""
+        errors = {one: found.unreadable.pop(one) for one in ids}
+        waiting = [list(ids)] if ids else []
+        for _ in range(APART):
+            if not waiting:
+                break
+            asked = waiting.pop(0)
+            shown = self._read(self.acting, InstanceIds=asked)
+            if not isinstance(shown, AwsError):
+                found.add(shown)
+            elif shown.kind is ErrorKind.MISSING and (named := shown.named.intersection(asked)):
+                found.gone |= named
+                waiting += [rest] if (rest := [one for one in asked if one not in named]) else []
+            elif shown.kind is ErrorKind.FAULTY and len(asked) > 1:
+                waiting += [asked[: len(asked) // 2], asked[len(asked) // 2 :]]
+        known = found.ids | found.gone
+        found.unreadable |= {one: error for one, error in errors.items() if one not in known}
 
     def neighbours(
         self, logical_ids: Collection[str], ids: Collection[str]
@@ -208,11 +229,13 @@ class Ec2Machines:
         return live
 
     def _find(self, filters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | AwsError:
-        return self._read(Filters=list(filters), **managed_too(self.looking, "DescribeInstances"))
+        return self._read(Filters=list(filters), IncludeManagedResources=True)
 
-    def _read(self, **given: object) -> list[dict[str, Any]] | AwsError:
+    def _read(
+        self, client: EC2Client | None = None, **given: object
+    ) -> list[dict[str, Any]] | AwsError:
         """Every page or none: half an answer would make known instances look unknown."""
-        found = read_all(self.looking, "describe_instances", "Reservations", **given)
+        found = read_all(client or self.looking, "describe_instances", "Reservations", **given)
         if isinstance(found, AwsError):
             return found
         return [raw for reservation in found for raw in reservation.get("Instances", [])]

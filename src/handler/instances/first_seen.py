@@ -1,9 +1,10 @@
-"""When each machine of ours was first seen here, by this function's own clock.
+"""When each listed machine was first seen alive here, and when last, by this function's own clock.
 
 The backend's clock moves with each report, and it hides a row for five minutes after one. So a
-machine that is refused for ever never waits long by it. This memory is one item of the idempotency
+machine that is refused for ever never waits long by it, and one that is hidden looks unmarked: it
+would vouch for the next zombie of its workload, or for its own successor. This memory is one item of the idempotency
 table: it outlives an execution environment. Without the table the environment's own memory goes on:
-that costs an alarm, never a run.
+that costs an alarm, and the guard what another environment has seen; never a run.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ FORGOTTEN_AFTER = 12 * 3600
 anew for as long as its agent has it wait (contract section 1, quirk 5)."""
 NOTED_EVERY = 3600
 """Seconds by which the time of the last listing may be behind: it is not written in every run."""
+MARKED_FOR = 3600 + NOTED_EVERY
+"""Seconds after which a machine that is not listed any more counts as unmarked: an hour, since it waits
+anew after a report, and what the time of its last listing may be behind."""
 MOST = 5_000
 """Machines that are remembered: 46 bytes each make 230 KB, where an item holds 400 KB. Those that
 were seen first are kept: they are the ones that are overdue, or will be before the others."""
@@ -93,6 +97,15 @@ class FirstSeen:
         default=None, init=False
     )  # as it stands in the item
 
+    def load(self) -> AwsError | None:
+        """Read what other environments have seen, once in an environment's life."""
+        return None if self._loaded else self._load()
+
+    def lately(self, now: datetime) -> Collection[str]:
+        """The machines that were listed so lately that they may be marked, and hidden, still."""
+        since = int(now.timestamp()) - MARKED_FOR
+        return {one for one, sighting in self._known.items() if sighting.last >= since}
+
     def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:
         """Remember that these are alive now, and return when each was first seen (UTC).
 
@@ -100,7 +113,7 @@ class FirstSeen:
         is beyond `MOST` is not remembered, and not returned.
         """
         seconds = int(now.timestamp())
-        trouble = None if self._loaded or not ids else self._load()
+        trouble = self.load() if ids else None
         self._known = noted(self._known, ids, seconds)
         if trouble is None and ids:
             trouble = self._write()

@@ -144,7 +144,15 @@ class Table(Protocol):
 
 
 class Memory(Protocol):
-    """When each machine was first seen here (`first_seen.py`)."""
+    """When each machine was first seen here, and when last (`first_seen.py`)."""
+
+    def load(self) -> AwsError | None:
+        """Read what other execution environments have seen, once."""
+        ...
+
+    def lately(self, now: datetime) -> Collection[str]:
+        """The machines that were listed so lately that they may be marked still."""
+        ...
 
     def note(self, ids: Sequence[str], now: datetime) -> Mapping[str, datetime]:
         """Remember that these are alive now, and return when each was first seen."""
@@ -185,11 +193,6 @@ class Dependencies(Protocol):
     @property
     def cancelled(self) -> dict[str, CancelledRequest]:
         """Spot requests cancelled lately, by id: a memory that may be lost without harm."""
-        ...
-
-    @property
-    def listed_lately(self) -> dict[str, datetime]:
-        """Instances listed lately, and when: a memory whose loss weakens one guard, no more."""
         ...
 
     @property

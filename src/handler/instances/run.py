@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
 from handler.deadline import Deadline, LateError, in_time
-from handler.instances.decide import Judge, remember_listed
+from handler.instances.decide import Judge
 from handler.instances.guard import (
     REPLICA_TAGS,
     Decision,
@@ -34,6 +35,7 @@ from handler.instances.report import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
 
+T = TypeVar("T")
 LONGEST_REMEMBERING = 2.0
 """Seconds for which the memory of first sight is waited for."""
 
@@ -130,7 +132,7 @@ class TerminationRun:
     ) -> Mapping[str, float]:
         """Look, decide, act; what has a result is reported while the rest is acted on.
 
-        Returns since how many seconds each machine of ours that was alive has been seen here.
+        Returns since how many seconds each machine that is alive has been seen here.
         """
         if not listed:
             return {}
@@ -138,9 +140,7 @@ class TerminationRun:
         decided_at = self.clock()
         decisions = judge.judge(listed)
         self._watch_stuck(judge.seen.values())
-        waited = self._seconds_here(
-            [one.marked.instance_id for one in decisions if _ours_and_alive(one)]
-        )
+        waited = self._seconds_here([one.marked.instance_id for one in decisions if _alive(one)])
         reporter.submit(
             self._timed(one for one in decisions if isinstance(one, Ended | Denied | Left))
         )
@@ -164,7 +164,7 @@ class TerminationRun:
             self.clock,
             self.sleep,
             listed=held,
-            listed_lately=remember_listed(self.to.listed_lately, held, self.clock()),
+            listed_lately=self._listed_lately,
         )
 
     def _terminate(
@@ -220,19 +220,26 @@ class TerminationRun:
                 if seconds > self.limits.stuck_after_seconds:
                     self.to.journal.stuck(one, seconds)
 
+    def _listed_lately(self) -> Collection[str]:
+        """Before this run, also to other execution environments."""
+        memory = self.to.first_seen
+        self._remember(memory.load)
+        return memory.lately(self.clock())
+
     def _seconds_here(self, ids: Sequence[str]) -> dict[str, float]:
-        """Seconds since each of ours was first seen by this function, whatever the backend's clock says."""
+        """Seconds since each was first seen by this function, whatever the backend's clock says."""
         if not ids:
             return {}
         now = self.clock()
-        try:
-            first_seen = in_time(
-                lambda: self.to.first_seen.note(ids, now),
-                lambda: min(LONGEST_REMEMBERING, self.deadline.to_act() / 4),
-            )
-        except LateError:  # without it an alarm is late; the run is not
-            return {}
+        first_seen = self._remember(lambda: self.to.first_seen.note(ids, now)) or {}
         return {one: (now - at).total_seconds() for one, at in first_seen.items()}
+
+    def _remember(self, ask: Callable[[], T]) -> T | None:
+        """None where the memory does not answer: then an alarm is late, and the run is not."""
+        try:
+            return in_time(ask, lambda: min(LONGEST_REMEMBERING, self.deadline.to_act() / 4))
+        except LateError:
+            return None
 
     def _timed(self, results: Iterable[Result]) -> Iterator[Result]:
         """Add the seconds from marking to the end; the backend counts up to its list."""
@@ -276,10 +283,9 @@ def count_fleet(machines: Machines, policy: Policy) -> int | AwsError:
     return machines.fleet_size(policy.required_tags, or_keys=REPLICA_TAGS if by_worker else ())
 
 
-def _ours_and_alive(decision: Decision) -> bool:
-    """Whether EC2 shows it alive, and it is ours: a machine that is not ours is never denied."""
+def _alive(decision: Decision) -> bool:
+    """Whether EC2 shows it alive."""
     if isinstance(decision, Left):
         state = decision.trace.current_state
-        alive = state is not None and not State(state).ended
-        return decision.outcome is Outcome.DEFERRED and alive
+        return state is not None and not State(state).ended
     return isinstance(decision, ToTerminate | Denied)

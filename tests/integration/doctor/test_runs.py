@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
 from handler.instances.outcome import Outcome
 from tests.integration.doctor.clinic import CHECKS, Clinic
 
 
-@pytest.mark.parametrize(
-    ("metric", "word", "cause", "cure"),
-    [
-        ("TerminationsRefused", "refused", "a guard said no", "the outcome refused say why"),
-        ("TerminationFailures", "failed", "EC2 said no", "error_code"),
-        ("ReportFailures", "unreported", "did not take the report", "backend_reachable"),
-        ("InstancesUntagged", "untagged", "lack a required tag", "tag what is to go"),
-        ("InstancesOverdue", "overdue", "has not ended", "its lines in the log"),
-        ("LookUpFailures", "look-ups failed", "refused or did not answer", "the checks on AWS"),
-        ("AgentsFailed", "agents failed", "token or list", "the log names the agent"),
-    ],
-)
-def test_what_went_wrong_in_the_last_hour_is_a_warning(
-    clinic: Clinic, metric: str, word: str, cause: str, cure: str
-) -> None:
-    clinic.count(metric, 2, minutes_ago=55)
-    clinic.count(metric, 3, minutes_ago=2)
+def test_what_went_wrong_in_the_last_hour_is_a_warning(clinic: Clinic) -> None:
+    clinic.count("TerminationFailures", 2, minutes_ago=55)
+    clinic.count("TerminationFailures", 3, minutes_ago=2)
     told = clinic.examine()
     assert told.of("failed") == set()
     assert told.of("warning") == {"last_hour"}
     assert "see also last_hour" in told.invocation.returned["text"].splitlines()[0]
-    one = told.checks["last_hour"]
-    assert f"5 {word}" in one["found"]
-    assert cause in one["cause"]
-    assert cure in one["cure"]
+    assert "5 failed" in told.checks["last_hour"]["found"]
 
 
 def test_refused_machines_are_told_while_the_backend_hides_them(bare: Clinic) -> None:
@@ -65,8 +46,14 @@ def test_what_is_older_or_another_stack_s_is_not_this_hour_s(clinic: Clinic) -> 
     assert clinic.examine(POWERTOOLS_SERVICE_NAME="another").of("warning") == set()
 
 
-def test_each_outcome_s_metric_is_looked_at(clinic: Clinic) -> None:
-    for outcome in Outcome:
-        clinic.count(outcome.metric)
+def test_each_metric_is_looked_at(clinic: Clinic) -> None:
+    words = {one.metric: one.key.replace("_", " ") for one in Outcome} | {
+        "InstancesUntagged": "untagged",
+        "InstancesOverdue": "overdue",
+        "LookUpFailures": "look-ups failed",
+        "AgentsFailed": "agents failed",
+    }
+    for metric in words:
+        clinic.count(metric)
     found = clinic.examine().checks["last_hour"]["found"]
-    assert [o.metric for o in Outcome if f"1 {o.key.replace('_', ' ')}" not in found] == []
+    assert [metric for metric, word in words.items() if f"1 {word}" not in found] == []

@@ -32,6 +32,26 @@ def test_what_a_service_manages_is_left_out_unless_asked_for(
     assert len(aws.ec2.describe_volumes(IncludeManagedResources=True)["Volumes"]) == 1
 
 
+def test_what_a_listing_leaves_out_is_known_by_its_permissions(
+    emulator: Emulator, aws: Clients
+) -> None:
+    late, gone = emulator.library.add_image(), emulator.library.add_image()
+    (part,) = emulator.library.images[late].snapshots
+    emulator.library.late |= {late, part}
+    aws.ec2.deregister_image(ImageId=gone)
+    assert aws.ec2.describe_images(Owners=["self"])["Images"] == []
+    listed = [
+        one["SnapshotId"] for one in aws.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    ]
+    assert part not in listed
+    aws.ec2.describe_snapshot_attribute(SnapshotId=part, Attribute="createVolumePermission")
+    aws.ec2.describe_image_attribute(ImageId=late, Attribute="launchPermission")
+    with pytest.raises(ClientError, match=r"InvalidAMIID\.Unavailable"):
+        aws.ec2.describe_image_attribute(ImageId=gone, Attribute="launchPermission")
+    with pytest.raises(ClientError, match=r"InvalidAMIID\.NotFound"):
+        aws.ec2.describe_image_attribute(ImageId="ami-01234567", Attribute="launchPermission")
+
+
 def test_a_template_that_is_gone_is_named_as_unknown(aws: Clients) -> None:
     with pytest.raises(ClientError) as caught:
         aws.ec2.describe_launch_template_versions(LaunchTemplateId="lt-0123456789abcdef0")
