@@ -9,10 +9,6 @@ from handler.settings import EventError, Settings
 from tests.unit.test_settings import LEAST, read, refusal
 
 SEVERAL = "a=web,b,c=x=y"
-ENVELOPE = (
-    *("version", "id", "detail-type", "source", "account", "time", "region", "resources"),
-    "replay-name",
-)
 
 
 def test_a_run_is_for_all_agents_or_for_the_event_s() -> None:
@@ -31,7 +27,16 @@ GOOD_EVENTS: list[tuple[dict[str, object], tuple[bool, bool]]] = [
     ({"doctor": True}, (False, True)),
     ({"doctor": False}, (False, False)),
     ({"agent_id": "agent-1", "dry_run": True, "doctor": True}, (True, True)),
-    (dict.fromkeys(ENVELOPE, "x"), (False, False)),
+    (
+        dict.fromkeys(
+            (
+                *("version", "id", "detail-type", "source", "account", "time", "region"),
+                *("resources", "replay-name"),
+            ),
+            "x",
+        ),
+        (False, False),
+    ),
     ({"detail": {}, "dry_run": True}, (True, False)),
     ({"detail": "{}"}, (False, False)),
 ]

@@ -98,8 +98,8 @@ class FirstSeen:
     )  # as it stands in the item
 
     def load(self) -> AwsError | None:
-        """Read what other environments have seen, once in an environment's life."""
-        return None if self._loaded else self._load()
+        """Read what other environments have seen: two that take turns each know what the other refused."""
+        return self._load()
 
     def lately(self, now: datetime) -> Collection[str]:
         """The machines that were listed so lately that they may be marked, and hidden, still."""
@@ -109,11 +109,10 @@ class FirstSeen:
     def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:
         """Remember that these are alive now, and return when each was first seen (UTC).
 
-        Asks DynamoDB only where there is something to write, and once in an environment's life. What
-        is beyond `MOST` is not remembered, and not returned.
+        Asks DynamoDB only where there is something to write, and once before that. What is beyond `MOST` is not remembered, and not returned.
         """
         seconds = int(now.timestamp())
-        trouble = self.load() if ids else None
+        trouble = None if self._loaded or not ids else self._load()
         self._known = noted(self._known, ids, seconds)
         if trouble is None and ids:
             trouble = self._write()

@@ -147,7 +147,7 @@ class Memory(Protocol):
     """When each machine was first seen here, and when last (`first_seen.py`)."""
 
     def load(self) -> AwsError | None:
-        """Read what other execution environments have seen, once."""
+        """Read what other execution environments have seen until now."""
         ...
 
     def lately(self, now: datetime) -> Collection[str]:
