@@ -83,6 +83,7 @@ def put_in_place(file: Path) -> None:
     for code in _functions(compile(file.read_text(), str(file), "exec", dont_inherit=True)):
         new.setdefault(code.co_qualname, []).append(code)
     old: dict[str, list[FunctionType]] = {}
+    gc.unfreeze()  # what is frozen (tests/conftest.py) is not shown
     for one in gc.get_objects():
         if isinstance(one, FunctionType) and one.__code__.co_filename == str(file):
             old.setdefault(one.__code__.co_qualname, []).append(one)

@@ -45,6 +45,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copy:
     (project / "src").mkdir(parents=True)
     (project / "src" / "product.py").write_text(PRODUCT)
     (project / "test_product.py").write_text(TESTS)
+    (project / "conftest.py").write_text(
+        "import gc\n\ndef pytest_collection_finish():\n    gc.freeze()\n"
+    )
     (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['src']\n")
     monkeypatch.setattr(trial, "ROOT", project)
     trial._forks.set_forkserver_preload(["pytest"])  # the libraries' tests are not run here
