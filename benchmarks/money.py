@@ -15,6 +15,8 @@ from local.invoke import TIMEOUT
 TITLE = "Money"
 HEADROOM = 0.75
 """The most of its memory that a function should need."""
+SHARE_OF_TIME = 0.5
+"""The most of its time that a full run should need: the rest is for an EC2 or a backend that is slow."""
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -54,10 +56,10 @@ def month(
 
 
 def fits(found: dict[str, Any], memory: int) -> bool:
-    """Whether memory suffices with room to spare, and a full run ends within its time limit."""
+    """Whether memory and time suffice for a full run, with room to spare."""
     at = found["sizes"][str(memory)]
     peak = max(at["peak"], found["backlog peak"])
-    ends = at["all reported"] and at["burst s"] <= TIMEOUT
+    ends = at["all reported"] and at["burst s"] <= SHARE_OF_TIME * TIMEOUT
     return bool(ends and peak <= HEADROOM * memory * MIB)
 
 
@@ -123,7 +125,7 @@ def describe(found: dict[str, Any]) -> str:
                 f"A run needs {found['backlog peak'] / MIB:.0f} MiB when {BACKLOG:,} are listed. Chosen: "
                 f"**{chosen} MB**, the cheapest of which that is at most {HEADROOM:.0%} (Lambda's own "
                 f"part of the process comes on top), and which ends {BURST} instances, the cap's "
-                f"default, within the time limit of {TIMEOUT:.0f} s. The template's default is "
+                f"default, within half of the time limit of {TIMEOUT:.0f} s (the rest is for a slow EC2 or backend). The template's default is "
                 f"{found['memory of the template']} MB. {_with_agents(found, chosen)}"
             ),
             _by_part(found, chosen),
