@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.images.choose import choose, parts_of
+from handler.images.choose import choose
 from handler.images.model import (
     SOURCE_TAG,
     Image,
@@ -28,7 +28,6 @@ from handler.images.model import (
     Unseen,
     Verdict,
     keep,
-    oldest_first,
 )
 from handler.images.rules import decide
 
@@ -148,9 +147,18 @@ def delete(account: Account, inventory: Inventory) -> tuple[set[str], set[str]]:
     """What a run deregisters and deletes, where EC2 refuses some of it."""
     verdicts = decide(inventory, POLICY, NOW)
     cap, room = account.dice.choice([1, 2, 50]), account.dice.choice([3, 100])
-    chosen, _ = choose(oldest_first(verdicts), cap, room, account.ask)
+    choice = choose(
+        verdicts,
+        inventory,
+        POLICY,
+        NOW,
+        cap=cap,
+        room=room,
+        held_back=lambda _: None,
+        ask=account.ask,
+    )
+    chosen, parts = choice.chosen, choice.parts
     assert len(chosen) <= cap
-    parts, _ = parts_of(chosen, inventory, POLICY, NOW, account.ask)
     images = [one for one in chosen if one.kind is Kind.IMAGE and account.dice.random() < 0.9]
     gone = {one.item_id for one in images}
     held = {part for one in inventory.images if one.image_id not in gone for part in one.snapshots}

@@ -17,6 +17,7 @@ from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.retry import OUT_OF_TIME, Retry
 from handler.deadline import side_by_side
+from handler.images.choose import Choice
 from handler.images.ec2 import Ec2Inventory
 from handler.images.model import Kind, Verdict
 
@@ -85,20 +86,18 @@ class Deleting:
         default_factory=lambda: {kind: Lock() for kind in Kind}, init=False
     )
 
-    def delete(self, chosen: Sequence[Verdict], parts: Sequence[Verdict]) -> list[Deletion]:
-        """Delete these; every one of `chosen` ends in exactly one `Deletion`.
+    def delete(self, choice: Choice) -> list[Deletion]:
+        """Delete these; every one that was chosen ends in exactly one `Deletion`.
 
-        Args:
-            chosen: images and free-standing snapshots, in their order.
-            parts: snapshots that stand free once the images are gone. One that an image still holds
-                since it could not be deregistered is not tried, and has no end; so it is in a dry run.
+        A part that an image still holds, since that could not be deregistered, is not tried, and has
+        no end; so it is in a dry run.
         """
-        images = [one for one in chosen if one.kind is Kind.IMAGE]
+        images = [one for one in choice.chosen if one.kind is Kind.IMAGE]
         owner = {part: one.item_id for one in images for part in one.parts}
         ends = self._all(images, owner)
         held = {part for one in ends if one.status not in _OVER for part in one.verdict.parts}
-        free = [one for one in chosen if one.kind is Kind.SNAPSHOT]
-        free += [one for one in parts if one.item_id not in held]
+        free = [one for one in choice.chosen if one.kind is Kind.SNAPSHOT]
+        free += [one for one in choice.parts if one.item_id not in held]
         return ends + self._all(free, owner)
 
     def _all(self, verdicts: Sequence[Verdict], owner: Mapping[str, str]) -> list[Deletion]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.backend.errors import BackendError
+from handler.backend.token import TokenError
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.ec2 import Ec2Inventory
 from handler.images.journal import Journal
@@ -40,6 +41,7 @@ class Outbox:
     is under way is logged in full.
 
     Args:
+        accepted: asks the backend for the agent's list; raises BackendError unless it answers with one.
         send: delivers one report; raises BackendError unless the backend says that it is recorded.
         table: keeps what must outlive the run.
         inventory: what is still there.
@@ -47,12 +49,14 @@ class Outbox:
         clock: the time now (UTC).
     """
 
+    accepted: Callable[[], object]
     send: Callable[[dict[str, Any]], None]
     table: OutboxTable
     inventory: Ec2Inventory
     journal: Journal
     clock: Callable[[], datetime]
     _kept: Contents | None = field(default=None, init=False)
+    _stop: str | None = field(default=None, init=False)
     _down: str = field(default="", init=False)
     _intends: bool = field(default=False, init=False)
 
@@ -66,13 +70,36 @@ class Outbox:
         """How many deletions can be written down, whatever comes of them."""
         return 0 if self._kept is None else room_beside(self._kept)
 
-    def refused_lately(self, item_id: str) -> Refusal | None:
-        """What EC2 would not delete, until it is worth another try."""
-        found = None if self._kept is None else self._kept.refusals.get(item_id)
-        return found if found is not None and found.again > self.clock() else None
+    def held_back(self, item_id: str) -> str | None:
+        """Why this run is not to delete it: nothing at all, or not what EC2 refused a while ago."""
+        if self._stop is not None or self._kept is None:
+            return self._stop
+        found = self._kept.refusals.get(item_id)
+        if found is None or found.again <= self.clock():
+            return None
+        return f"EC2 did not delete it when asked ({found.times} runs); the next try is after {found.again.isoformat()}"
 
-    def catch_up(self) -> str | None:
-        """Account for earlier runs, and report what waits. Returns why this run may delete nothing."""
+    def catch_up(self) -> None:
+        """Account for earlier runs, report what waits, and find out whether this run may delete anything.
+
+        Raises:
+            TokenError: the client token is not to be had.
+        """
+        not_accepted = self._not_accepted()
+        self._stop = self._account_for_earlier_runs() or not_accepted
+
+    def _not_accepted(self) -> str | None:
+        try:
+            self.accepted()
+        except TokenError:
+            raise
+        except BackendError as error:
+            self.journal.not_accepted(error)
+            return f"the backend did not accept the agent: {error}"
+        return None
+
+    def _account_for_earlier_runs(self) -> str | None:
+        """Why this run may delete nothing."""
         loaded = self.table.load()
         if isinstance(loaded, AwsError):
             return self._note_down(loaded)
@@ -188,3 +215,25 @@ class Outbox:
 def room_beside(kept: Contents) -> int:
     """How many deletions can be written down beside what is kept, whatever comes of them."""
     return (LARGEST - kept.size) // MOST_OF_ONE
+
+
+class DryOutbox:
+    """A dry run's: nothing is deleted, so nothing is written down, and nothing reported."""
+
+    waiting = 0
+    room = room_beside(Contents())
+
+    def catch_up(self) -> None:
+        """What earlier runs left is for a run that reports."""
+
+    def held_back(self, _item_id: str) -> None:
+        """A plan shows what the rules say."""
+
+    def intend(self, _intention: Intention, _seconds: float) -> None:
+        """Nothing is in the way."""
+
+    def close(
+        self, _report: CleanupReport, _ends: Sequence[Deletion], _known: Collection[str]
+    ) -> bool:
+        """Nothing is acknowledged."""
+        return False

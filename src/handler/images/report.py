@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
-from handler.images.model import Kind, Policy, Verdict
+from handler.images.model import Kind, Policy
 
 LONGEST_ERROR = 300
 """Bytes of an error that are reported: EC2 adds kilobytes of encoded details to a denial."""
@@ -88,17 +89,15 @@ class Intention:
         )
 
 
-def intention(
-    chosen: Sequence[Verdict], parts: Sequence[Verdict], policy: Policy, now: datetime
-) -> Intention:
+def intention(choice: Choice, policy: Policy, now: datetime) -> Intention:
     """What deleting these would do."""
     return Intention(
         now,
         now - policy.images_older_than,
         now - policy.snapshots_older_than,
-        tuple(one.item_id for one in chosen if one.kind is Kind.IMAGE),
-        tuple(one.item_id for one in parts),
-        tuple(one.item_id for one in chosen if one.kind is Kind.SNAPSHOT),
+        tuple(one.item_id for one in choice.chosen if one.kind is Kind.IMAGE),
+        tuple(one.item_id for one in choice.parts),
+        tuple(one.item_id for one in choice.chosen if one.kind is Kind.SNAPSHOT),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Kind, Policy, Reason, Verdict, keep
 from handler.images.plan import PlanEntry
@@ -52,10 +53,10 @@ class Summary:
     gigabyte_months: float
     look_ups_failed: int
     dry_run: bool
-    plan: Sequence[PlanEntry] = ()
-    reported: bool = False
-    waiting: int = 0
-    calls: int = 0
+    plan: Sequence[PlanEntry]
+    reported: bool
+    waiting: int
+    calls: int
 
     @property
     def dollars(self) -> float:
@@ -90,24 +91,66 @@ class Summary:
         return answer
 
 
-def after(verdicts: Sequence[Verdict], ends: Sequence[Deletion]) -> list[Verdict]:
-    """The verdicts, but for what EC2 made of the attempts: each item still has exactly one."""
-    stayed = {one.verdict.item_id: one for one in ends if one.status in _STAYED}
-    return [
-        keep(one, _STAYED[stayed[one.item_id].status], stayed[one.item_id].why)
-        if one.item_id in stayed
-        else one
-        for one in verdicts
-    ]
+def settled(verdicts: Sequence[Verdict], choice: Choice, ends: Sequence[Deletion]) -> list[Verdict]:
+    """Each item's one verdict, once it is known what was chosen, and what EC2 made of the attempts."""
+    parts = {one.item_id: one for one in choice.parts}
+    instead = dict(choice.stay)
+    for end in ends:
+        one, reason = end.verdict, _STAYED.get(end.status)
+        if one.item_id in parts:
+            instead[one.item_id] = replace(
+                one, why=f"goes after its image {end.part_of}: {one.why}"
+            )
+        if reason is not None:
+            instead[one.item_id] = keep(one, reason, end.why)
+    return [instead.get(one.item_id, one) for one in verdicts]
 
 
-def gigabyte_months(
-    ends: Sequence[Deletion], images: Mapping[str, Verdict], policy: Policy, now: datetime
+def summed_up(
+    verdicts: Sequence[Verdict],
+    ends: Sequence[Deletion],
+    policy: Policy,
+    now: datetime,
+    *,
+    look_ups_failed: int,
+    reported: bool,
+    waiting: int,
+    calls: int,
+    plan: Sequence[PlanEntry] | None,
+) -> Summary:
+    """The counts of a run: of the items that are ours, and of how the attempts ended; a `plan` is a dry run's."""
+    at_all = Counter(one.status for one in ends)
+    of_kind = Counter((one.status, one.verdict.kind) for one in ends if one.part_of is None)
+    parts = Counter(one.status for one in ends if one.part_of is not None)
+    freed = {DeletionStatus.DELETED, DeletionStatus.PLANNED}
+    return Summary(
+        considered=Counter(one.kind for one in verdicts),
+        kept=Counter(one.reason for one in verdicts if not one.goes),
+        images=of_kind[DeletionStatus.DELETED, Kind.IMAGE],
+        snapshots=of_kind[DeletionStatus.DELETED, Kind.SNAPSHOT],
+        image_snapshots=parts[DeletionStatus.DELETED],
+        planned=sum(of_kind[DeletionStatus.PLANNED, kind] for kind in Kind),
+        gone=at_all[DeletionStatus.GONE],
+        failures=at_all[DeletionStatus.FAILED],
+        gigabytes=sum(one.verdict.gigabytes for one in ends if one.status in freed),
+        gigabyte_months=_gigabyte_months(verdicts, ends, policy, now),
+        look_ups_failed=look_ups_failed,
+        dry_run=plan is not None,
+        plan=plan or (),
+        reported=reported,
+        waiting=waiting,
+        calls=calls,
+    )
+
+
+def _gigabyte_months(
+    verdicts: Sequence[Verdict], ends: Sequence[Deletion], policy: Policy, now: datetime
 ) -> float:
     """What the deleted snapshots cost from when they were old enough to go until now.
 
     An image's own snapshot counts from its image's age on.
     """
+    made_at = {one.item_id: one.created for one in verdicts}
     total = timedelta()
     for end in ends:
         one = end.verdict
@@ -115,20 +158,10 @@ def gigabyte_months(
             continue
         made, threshold = one.created, policy.snapshots_older_than
         if end.part_of is not None:
-            made, threshold = images[end.part_of].created, policy.images_older_than
+            made, threshold = made_at[end.part_of], policy.images_older_than
         if made is not None:
             total += max(now - made - threshold, timedelta()) * one.gigabytes
     return total / MONTH
-
-
-def counted(
-    verdicts: Sequence[Verdict], ends: Sequence[Deletion]
-) -> tuple[Counter[Kind], Counter[Reason], Counter[tuple[DeletionStatus, Kind, bool]]]:
-    """What was considered, what stays by reason, and how the attempts ended (third: a part)."""
-    considered = Counter(one.kind for one in verdicts)
-    kept = Counter(one.reason for one in verdicts if not one.goes)
-    statuses = Counter((one.status, one.verdict.kind, one.part_of is not None) for one in ends)
-    return considered, kept, statuses
 
 
 _STAYED = {
