@@ -16,13 +16,14 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from handler import VERSION
+from handler.doctor.findings import Check, Finding, Status, ok
 from local.stack import CREDENTIALS
 from tests.deploy.conftest import Deployed as Made
 from tests.support.filter_pattern import matches
 from tests.template.stack import Stack
 from tools.verify.__main__ import main, verify
 from tools.verify.checks import CHECKS, RUNS, metrics_of
-from tools.verify.reading import READS, Deployed, NotReadingError, Row, State, answer
+from tools.verify.reading import READS, Deployed, NotReadingError, answer
 
 pytestmark = pytest.mark.artifact
 
@@ -145,22 +146,23 @@ def of(good: Made, monkeypatch: pytest.MonkeyPatch) -> Whole:
     return Whole(good.stack.name, good.stack.region, datetime.now(UTC), good, ([],))
 
 
-def rows(of: Deployed, check: str) -> list[Row]:
-    return answer(check, lambda: CHECKS[check](of))
+def found_on(of: Deployed, name: str) -> list[Finding]:
+    (check,) = [one for one in CHECKS if one.name == name]
+    return answer(check, of, CHECKS[check])
 
 
 def wrong(of: Deployed, check: str) -> str:
-    """What the only wrong row of a check found."""
-    (row,) = [one for one in rows(of, check) if one.state is State.WRONG]
-    assert row.cause
-    assert row.cure
-    return row.found
+    """What the only finding of a check that failed found."""
+    (one,) = [one for one in found_on(of, check) if one.status is Status.FAILED]
+    assert one.cause
+    assert one.cure
+    return one.found
 
 
 def test_a_good_stack_is_ok_and_only_reading_was_done(of: Whole) -> None:
-    told = verify(of)
-    assert [row for row in told if row.state is not State.OK] == []
-    assert {row.check for row in told} == CHECKS.keys()
+    told = verify(of).findings
+    assert [one for one in told if one.status is not Status.OK] == []
+    assert {one.check for one in told} == CHECKS.keys()
     (calls,) = of.calls
     assert set(calls) == READS.keys()
     assert all(name.startswith(READING) for name in calls)
@@ -177,10 +179,9 @@ def test_a_call_that_does_not_read_is_refused_before_it_is_made(of: Whole) -> No
     assert of.calls == ([],)
 
 
-def test_the_same_by_its_command_as_a_table(
+def test_the_same_by_its_command(
     of: Whole, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("tools.verify.__main__.Deployed", lambda *_: of)
     monkeypatch.setattr("sys.argv", ["verify", ENVIRONMENT])
     assert main() == 0
@@ -198,9 +199,9 @@ def test_an_unknown_block_lists_the_known_ones(
     assert "there are eu-west-1" in capsys.readouterr().err
 
 
-def test_a_stack_that_is_not_there_is_one_row(of: Whole) -> None:
-    (row,) = verify(replace(of, name="none"))
-    assert (row.check, row.state) == ("stack", State.WRONG)
+def test_a_stack_that_is_not_there_is_one_finding(of: Whole) -> None:
+    (one,) = verify(replace(of, name="none")).findings
+    assert (one.check.name, one.status) == ("stack", Status.FAILED)
 
 
 def test_where_aws_is_not_reached_nothing_can_be_told(
@@ -208,8 +209,8 @@ def test_where_aws_is_not_reached_nothing_can_be_told(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    (row,) = verify(replace(of, name="another"))
-    assert (row.check, row.state) == ("stack", State.CANNOT_TELL)
+    (one,) = verify(replace(of, name="another")).findings
+    assert (one.check.name, one.status) == ("stack", Status.SKIPPED)
 
 
 @pytest.mark.parametrize("operation", sorted(READS))
@@ -218,24 +219,24 @@ def test_a_missing_permission_is_named_and_is_no_fault_of_the_stack(
 ) -> None:
     error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
 
-    def denied() -> Iterator[Row]:
-        yield Row(State.OK, "so far")
+    def denied(check: Check, _: Deployed) -> Iterator[Finding]:
+        yield ok(check, "so far")
         raise error
 
-    first, row = answer("check", denied)
-    assert first.state is State.OK
-    assert row.state is State.CANNOT_TELL
-    assert row.cure == f"allow {READS[operation]}:{operation}"
+    first, second = answer(Check("check", ""), of, denied)
+    assert first.status is Status.OK
+    assert second.status is Status.SKIPPED
+    assert second.cure == f"allow {READS[operation]}:{operation}"
 
 
-def test_credentials_that_have_expired_are_no_fault_of_the_stack() -> None:
-    def expired() -> Iterator[Row]:
+def test_credentials_that_have_expired_are_no_fault_of_the_stack(of: Whole) -> None:
+    def expired(*_: object) -> Iterator[Finding]:
         yield from ()
         raise ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeStacks")
 
-    (row,) = answer("check", expired)
-    assert row.state is State.CANNOT_TELL
-    assert "credentials" in row.cause
+    (one,) = answer(Check("check", ""), of, expired)
+    assert one.status is Status.SKIPPED
+    assert "credentials" in one.found
 
 
 def test_a_schedule_that_is_off_or_gone_or_starts_nothing(of: Whole) -> None:
@@ -256,7 +257,7 @@ def test_a_schedule_that_is_off_or_gone_or_starts_nothing(of: Whole) -> None:
     assert "0 runs in 15 minutes" in wrong(later, "schedules")
     young = replace(of, now=of.now + hours)
     vars(young)["description"] = {**of.description, "CreationTime": of.now + hours}
-    assert [row.state for row in rows(young, "schedules")] == [State.CANNOT_TELL]
+    assert [one.status for one in found_on(young, "schedules")] == [Status.SKIPPED]
     elsewhere = replace(of)
     vars(elsewhere)["resources"] = {**of.resources, "ScheduleGroup": ("", "none")}
     assert "ResourceNotFound" in wrong(elsewhere, "schedules")
@@ -291,12 +292,12 @@ def test_what_does_not_end_a_run_is_not_asked_for() -> None:
 
 def test_without_a_run_it_cannot_be_told_how_they_end(of: Whole) -> None:
     later = replace(of, now=of.now + timedelta(hours=2))
-    assert [row.state for row in rows(later, "runs")] == [State.CANNOT_TELL]
+    assert [one.status for one in found_on(later, "runs")] == [Status.SKIPPED]
 
 
 def test_a_role_that_may_not(of: Whole) -> None:
-    told = rows(replace(of, simulated="implicitDeny"), "roles")
-    assert {row.state for row in told} == {State.WRONG}
+    told = found_on(replace(of, simulated="implicitDeny"), "roles")
+    assert {one.status for one in told} == {Status.FAILED}
     assert told[0].found == "TerminationRole: denied: ec2:DescribeInstances"
 
 
@@ -310,7 +311,7 @@ def test_an_alarm_that_is_on_or_blind_or_gone(of: Whole) -> None:
         set_to("ALARM")
         assert wrong(of, "alarms") == f"{name}: ALARM"
         set_to("INSUFFICIENT_DATA")
-        assert [row.state for row in rows(of, "alarms")] == [State.CANNOT_TELL]
+        assert [one.status for one in found_on(of, "alarms")] == [Status.SKIPPED]
         later = replace(of, now=of.now + timedelta(hours=1))
         assert wrong(later, "alarms") == f"{name}: INSUFFICIENT_DATA"
         cloudwatch.delete_alarms(AlarmNames=[name])
@@ -328,12 +329,12 @@ def test_a_dashboard_without_data(of: Whole) -> None:
 def test_a_filter_that_is_gone_or_counts_nothing(of: Whole) -> None:
     line = {"level": "ERROR", "message": "run failed: AccessDenied", "error_code": "AccessDenied"}
     say(of.made, line, ago=timedelta(hours=1))
-    assert "IamFailures: " in {row.found[:13] for row in rows(of, "filters")}
-    found = [row.found for row in rows(of, "filters") if row.state is State.WRONG]
+    assert "IamFailures: " in {one.found[:13] for one in found_on(of, "filters")}
+    found = [one.found for one in found_on(of, "filters") if one.status is Status.FAILED]
     assert any(one.startswith("IamFailures") and one.endswith(", 0 counted") for one in found)
     elsewhere = replace(of)
     vars(elsewhere)["resources"] = {**of.resources, "F": ("AWS::Logs::MetricFilter", "other")}
-    gone = [row.found for row in rows(elsewhere, "filters") if row.state is State.WRONG]
+    gone = [one.found for one in found_on(elsewhere, "filters") if one.status is Status.FAILED]
     assert "other is gone" in gone
 
 
@@ -379,10 +380,10 @@ def test_a_token_that_is_not_there_or_not_secret_or_under_another_key(
 
 
 def test_a_stack_that_was_rolled_back_or_is_at_work(of: Whole) -> None:
-    for status, state in (
-        ("UPDATE_ROLLBACK_COMPLETE", State.WRONG),
-        ("UPDATE_IN_PROGRESS", State.CANNOT_TELL),
+    for stack_status, status in (
+        ("UPDATE_ROLLBACK_COMPLETE", Status.FAILED),
+        ("UPDATE_IN_PROGRESS", Status.SKIPPED),
     ):
         other = replace(of)
-        vars(other)["description"] = {"StackStatus": status}
-        assert [row.state for row in rows(other, "stack")] == [state]
+        vars(other)["description"] = {"StackStatus": stack_status}
+        assert [one.status for one in found_on(other, "stack")] == [status]

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from handler.doctor.findings import Check, Status
 from tests.iam.calls import HOUSEKEEPING, TERMINATION, calls
 from tests.iam.test_calls import NOT_SPELT, ONLY_IN, SETS
 from tests.support.iam import Request, is_allowed
 from tests.template.stack import ACCOUNT, Stack
 from tools.verify.permissions import CALLS, SCHEDULE, roles
-from tools.verify.reading import Deployed, State
+from tools.verify.reading import Deployed
+
+CHECK = Check("roles", "May they?")
 
 
 class Told(Deployed):
@@ -80,14 +83,14 @@ def test_the_schedules_role_is_asked_about_all_that_it_allows() -> None:
 
 @pytest.mark.parametrize("named", SETS)
 def test_each_role_is_ok_under_every_set_of_parameters(named: str) -> None:
-    rows = list(roles(Told.of(Stack.of(**{"HousekeepingEnabled": "true", **SETS[named]}))))
-    assert [(row.state, row.found.partition(":")[0]) for row in rows] == [
-        (State.OK, role) for role in CALLS
+    told = Told.of(Stack.of(**{"HousekeepingEnabled": "true", **SETS[named]}))
+    assert [(one.status, one.found.partition(":")[0]) for one in roles(CHECK, told)] == [
+        (Status.OK, role) for role in CALLS
     ]
 
 
 def test_without_housekeeping_its_role_is_not_asked_about() -> None:
-    assert len(list(roles(Told.of(Stack.of())))) == 2
+    assert len(list(roles(CHECK, Told.of(Stack.of())))) == 2
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,8 @@ def test_a_statement_that_is_gone_is_told(
     for policy in told.stack.policies(role):
         kept = [one for one in policy["Statement"] if one["Sid"] != sid]
         monkeypatch.setitem(policy, "Statement", kept)
-    wrong = [row for row in roles(told) if row.state is State.WRONG]
-    assert [row.found.partition(":")[0] for row in wrong] == [role]
+    wrong = [one for one in roles(CHECK, told) if one.status is Status.FAILED]
+    assert [one.found.partition(":")[0] for one in wrong] == [role]
     assert action in wrong[0].found
 
 
@@ -123,5 +126,5 @@ def test_a_call_that_only_a_parameter_brings_about_is_asked_only_with_it() -> No
             vars(told)["pages"] = lambda *a, _p=pages, _s=seen, **k: (
                 _s.extend(k["ActionNames"]) or _p(*a, **k)
             )
-            list(roles(told))
+            list(roles(CHECK, told))
             assert (action in seen) is expected

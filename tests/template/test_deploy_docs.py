@@ -108,7 +108,7 @@ def test_what_must_be_installed_is_said_before_the_first_command() -> None:
 
 def test_what_verify_looks_at_and_needs_is_told() -> None:
     told = TEXT.partition("## Does it work?")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE) == list(CHECKS)
+    assert re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE) == [one.name for one in CHECKS]
     assert set(re.findall(r"`([a-z]+:[A-Z]\w+)`", told)) == {
         f"{service}:{operation}" for operation, service in READS.items()
     }

@@ -1,43 +1,24 @@
-"""Ask, show the table, and say by the exit status whether something is wrong."""
+"""Ask, tell what was found as the doctor does, and say by the exit status whether something is wrong."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from functools import partial
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from handler.doctor.findings import Finding, Findings, Status
 from tools.stack_config import StackConfig, StackConfigError
 from tools.verify.checks import CHECKS
-from tools.verify.reading import Deployed, Row, State, answer
-
-STYLES = {State.OK: "green", State.WRONG: "bold red", State.CANNOT_TELL: "yellow"}
+from tools.verify.reading import Deployed, answer
 
 
-def verify(of: Deployed) -> list[Row]:
-    """Every check's rows; the first's alone where the stack cannot be looked at."""
-    rows: list[Row] = []
-    for name, check in CHECKS.items():
-        rows += answer(name, partial(check, of))
+def verify(of: Deployed) -> Findings:
+    """What every check finds; the first's alone where the stack cannot be looked at."""
+    findings: list[Finding] = []
+    for check, examine in CHECKS.items():
+        findings += answer(check, of, examine)
         if "description" not in vars(of):
             break
-    return rows
-
-
-def show(rows: list[Row]) -> None:
-    """Each row as it is, whatever characters it holds."""
-    table = Table("check", "state", "found", "cause and cure")
-    for row in rows:
-        advice = Text(row.cause)
-        if row.cure:
-            advice.append("\ncure: ", style="bold").append(row.cure)
-        table.add_row(row.check, Text(row.state, style=STYLES[row.state]), Text(row.found), advice)
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140"))
-    Console(width=width).print(table)
+    return Findings(f"{of.name} in {of.region}", tuple(findings))
 
 
 def main() -> int:
@@ -51,10 +32,10 @@ def main() -> int:
     except StackConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    rows = verify(Deployed(arguments.stack or config.stack, config.region))
-    show(rows)
-    states = {row.state for row in rows}
-    return 1 if State.WRONG in states or State.OK not in states else 0
+    told = verify(Deployed(arguments.stack or config.stack, config.region))
+    print(told.as_text())
+    some_hold = any(one.status is Status.OK for one in told.findings)
+    return 0 if told.healthy and some_hold else 1
 
 
 if __name__ == "__main__":

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from handler import VERSION
+from handler.doctor.findings import Check, Finding, failed, ok, skipped
 from handler.doctor.schedule import Schedule, window_of
 from tools.verify.permissions import FUNCTIONS, roles, token_parameters
-from tools.verify.reading import Deployed, Row, State
+from tools.verify.reading import Deployed, Examine
 
 Json = Any
 
-OK, WRONG, CANNOT_TELL = State
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 QUARTER = 15 * MINUTE
 FINISHED = ("run finished", "housekeeping finished")
@@ -32,17 +32,19 @@ ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 DEFAULT_KEY = "alias/aws/ssm"
 
 
-def stack(of: Deployed) -> Iterator[Row]:
+def stack(check: Check, of: Deployed) -> Iterator[Finding]:
     """Is the stack complete?"""
     status = of.description["StackStatus"]
     found = f"{of.name} in {of.region}: {status}"
     if status.endswith("_IN_PROGRESS"):
-        yield Row(CANNOT_TELL, found, "CloudFormation is at work", "try again when it is done")
+        yield skipped(check, f"{found}: CloudFormation is at work", "try again when it is done")
     elif status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        yield Row(OK, found)
+        yield ok(check, found)
     else:
         why = "the last deploy failed, or was taken back"
-        yield Row(WRONG, found, why, "read the stack's events in CloudFormation, then make deploy")
+        yield failed(
+            check, found, why, "read the stack's events in CloudFormation, then make deploy"
+        )
 
 
 def of_each(of: Deployed) -> Iterator[tuple[str, str, Schedule, timedelta]]:
@@ -55,7 +57,7 @@ def of_each(of: Deployed) -> Iterator[tuple[str, str, Schedule, timedelta]]:
         yield function, name, schedule, max(QUARTER, window_of(schedule) or QUARTER)
 
 
-def schedules(of: Deployed) -> Iterator[Row]:
+def schedules(check: Check, of: Deployed) -> Iterator[Finding]:
     """Are they enabled, and do they start the functions?"""
     for function, name, schedule, span in of_each(of):
         dimension = {"Name": "FunctionName", "Value": of.physical(function)}
@@ -64,14 +66,14 @@ def schedules(of: Deployed) -> Iterator[Row]:
         found = f"{name}: {schedule.expression}, {runs:.0f} runs in {span // MINUTE} minutes"
         if not schedule.enabled:
             cure = "find out why, then enable it where it was disabled; a deploy does not"
-            yield Row(WRONG, f"{name} is disabled", "somebody switched it off", cure)
+            yield failed(check, f"{name} is disabled", "somebody switched it off", cure)
         elif runs:
-            yield Row(OK, found)
+            yield ok(check, found)
         elif of.now - of.description["CreationTime"] < span:
-            yield Row(CANNOT_TELL, found, "the stack is younger than that", "try again later")
+            yield skipped(check, f"{found}; the stack is younger than that", "try again later")
         else:
-            yield Row(
-                WRONG,
+            yield failed(
+                check,
                 found,
                 "the schedule may not start the function, or Lambda throttles it",
                 "read a message of the queue of the stack's output Undelivered; look at the "
@@ -79,7 +81,7 @@ def schedules(of: Deployed) -> Iterator[Row]:
             )
 
 
-def runs(of: Deployed) -> Iterator[Row]:
+def runs(check: Check, of: Deployed) -> Iterator[Finding]:
     """How did the last runs end, and is their version that of this checkout?"""
     for function, name, _, span in of_each(of):
         group = of.physical(function.replace("Function", "LogGroup"))
@@ -88,25 +90,25 @@ def runs(of: Deployed) -> Iterator[Row]:
         last = told[-1] if told else {}
         count = f"{name}: {len(ends)} runs ended, {len(told) - len(ends)} errors in {span // MINUTE} minutes"
         if not told:
-            yield Row(CANNOT_TELL, count, "see the schedules", DOCTOR)
+            yield skipped(check, f"{count}; see the schedules", DOCTOR)
         elif last not in ends:
             said = last.get("message") or last.get("record", {}).get("status")
-            yield Row(WRONG, f"{count}; the last: {said}", "the log's line says it", DOCTOR)
+            yield failed(check, f"{count}; the last: {said}", "the log's line says it", DOCTOR)
         else:
-            yield Row(OK, f"{count}; the last: {json.dumps(last['summary'])}")
+            yield ok(check, f"{count}; the last: {json.dumps(last['summary'])}")
         version = ends[-1].get("version", VERSION) if ends else VERSION
         if version != VERSION:
             cause = "what is deployed is not of this checkout"
             cure = "make deploy, or check that version out"
-            yield Row(WRONG, f"version {version} runs, {VERSION} is here", cause, cure)
+            yield failed(check, f"version {version} runs, {VERSION} is here", cause, cure)
         elif ends and "version" in ends[-1]:
-            yield Row(OK, f"version {version} runs, as here")
+            yield ok(check, f"version {version} runs, as here")
 
 
-def alarms(of: Deployed) -> Iterator[Row]:
+def alarms(check: Check, of: Deployed) -> Iterator[Finding]:
     """Is any alarm on, or blind?"""
     if not (names := of.of_type(*ALARMS)):
-        yield Row(CANNOT_TELL, "the stack has no alarms", "MonitoringEnabled=false", "none")
+        yield skipped(check, "the stack has no alarms (MonitoringEnabled=false)")
         return
     kinds = ["MetricAlarm", "CompositeAlarm"]
     found = of.client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=kinds)
@@ -117,16 +119,16 @@ def alarms(of: Deployed) -> Iterator[Row]:
         match one["StateValue"]:
             case "ALARM":
                 why = one["AlarmDescription"].partition(". ")[0]
-                yield Row(WRONG, told, why, "docs/runbook.md has a section for each alarm")
+                yield failed(check, told, why, "docs/runbook.md has a section for each alarm")
             case "INSUFFICIENT_DATA" if of.now - one["StateUpdatedTimestamp"] < QUARTER:
-                yield Row(CANNOT_TELL, told, "it is new", "try again in a quarter of an hour")
+                yield skipped(check, f"{told}; it is new", "try again in a quarter of an hour")
             case "INSUFFICIENT_DATA":
-                yield Row(WRONG, told, "its metric does not come", "see schedules and runs")
+                yield failed(check, told, "its metric does not come", "see schedules and runs")
             case "gone":
-                yield Row(WRONG, told, "somebody deleted it", DRIFT)
+                yield failed(check, told, "somebody deleted it", DRIFT)
     good = [one for one in there.values() if one["StateValue"] == "OK"]
     if good:
-        yield Row(OK, f"{len(good)} of {len(names)} alarms are OK")
+        yield ok(check, f"{len(good)} of {len(names)} alarms are OK")
 
 
 def metrics_of(body: Json) -> Iterator[Json]:
@@ -146,7 +148,7 @@ def metrics_of(body: Json) -> Iterator[Json]:
             yield {"Namespace": space, "MetricName": name, "Dimensions": dimensions}
 
 
-def dashboards(of: Deployed) -> Iterator[Row]:
+def dashboards(check: Check, of: Deployed) -> Iterator[Finding]:
     """Have the metrics of the widgets data? Lambda sends its own with each run."""
     for name in of.of_type("AWS::CloudWatch::Dashboard"):
         answer = of.client("cloudwatch").get_dashboard(DashboardName=name)
@@ -156,12 +158,14 @@ def dashboards(of: Deployed) -> Iterator[Row]:
         due = {one["MetricName"] for one in metrics if one["Namespace"] == "AWS/Lambda"}
         found = f"{name}: {len(have)} of {len(all_of_them)} metrics have data in 7 days"
         if missing := ", ".join(sorted(due - have)):
-            yield Row(WRONG, f"{found}; not {missing}", "the function did not run", "see schedules")
+            yield failed(
+                check, f"{found}; not {missing}", "the function did not run", "see schedules"
+            )
         else:
-            yield Row(OK, f"{found}; the others are sent only where they are not zero")
+            yield ok(check, f"{found}; the others are sent only where they are not zero")
 
 
-def filters(of: Deployed) -> Iterator[Row]:
+def filters(check: Check, of: Deployed) -> Iterator[Finding]:
     """Do the metric filters count what they match in the log?"""
     group = of.physical("TerminationLogGroup")
     part = "logs", "describe_metric_filters", "metricFilters"
@@ -169,7 +173,7 @@ def filters(of: Deployed) -> Iterator[Row]:
     latest = (of.now - 5 * MINUTE).timestamp() * 1000  # until then a metric may be on its way
     for name in of.of_type("AWS::Logs::MetricFilter"):
         if name not in there:
-            yield Row(WRONG, f"{name} is gone", "somebody deleted it", DRIFT)
+            yield failed(check, f"{name} is gone", "somebody deleted it", DRIFT)
             continue
         (to,) = there[name]["metricTransformations"]
         metric = {"Namespace": to["metricNamespace"], "MetricName": to["metricName"]}
@@ -178,12 +182,12 @@ def filters(of: Deployed) -> Iterator[Row]:
         held = sum(line["timestamp"] < latest for line in lines)
         found = f"{to['metricName']}: {held} lines of the log in 24 hours, {counted:.0f} counted"
         if held and not counted:
-            yield Row(WRONG, found, "the filter was changed, or is younger", DRIFT)
+            yield failed(check, found, "the filter was changed, or is younger", DRIFT)
         else:
-            yield Row(OK, found)
+            yield ok(check, found)
 
 
-def queues(of: Deployed) -> Iterator[Row]:
+def queues(check: Check, of: Deployed) -> Iterator[Finding]:
     """Are the dead-letter queues empty?"""
     name = "ApproximateNumberOfMessages"
     for queue in ("FailedRunsQueue", "UndeliveredQueue"):
@@ -192,12 +196,12 @@ def queues(of: Deployed) -> Iterator[Row]:
         if count:
             cause = "runs failed, or could not be started, in the last 14 days"
             cure = "read a message, which has the reason; purge the queue when the cause is gone"
-            yield Row(WRONG, f"{queue}: {count} messages", cause, cure)
+            yield failed(check, f"{queue}: {count} messages", cause, cure)
         else:
-            yield Row(OK, f"{queue} is empty")
+            yield ok(check, f"{queue} is empty")
 
 
-def token(of: Deployed) -> Iterator[Row]:
+def token(check: Check, of: Deployed) -> Iterator[Finding]:
     """Are there the parameters with the tokens? Asked for what they are, never for their values."""
     given = {p["ParameterKey"]: p.get("ParameterValue", "") for p in of.description["Parameters"]}
     key = given.get("TokenKmsKeyArn") or DEFAULT_KEY
@@ -208,15 +212,17 @@ def token(of: Deployed) -> Iterator[Row]:
         told = f"{name}: {one.get('Type', 'not there')}"
         if one.get("Type") != "SecureString":
             cause = "the token was not put, or by other means"
-            yield Row(WRONG, told, cause, "make token; a parameter of another type must go before")
+            yield failed(
+                check, told, cause, "make token; a parameter of another type must go before"
+            )
         elif one.get("KeyId", key) not in {key, key.rpartition("/")[2]}:
             cause = f"it is encrypted with {one['KeyId']}: the role may not decrypt with that"
-            yield Row(WRONG, told, cause, "make token, with TokenKmsKeyArn as it is meant")
+            yield failed(check, told, cause, "make token, with TokenKmsKeyArn as it is meant")
         else:
-            yield Row(OK, f"{told}, version {one['Version']}")
+            yield ok(check, f"{told}, version {one['Version']}")
 
 
-CHECKS: dict[str, Callable[[Deployed], Iterable[Row]]] = {
-    one.__name__: one
+CHECKS: dict[Check, Examine] = {
+    Check(one.__name__, one.__doc__ or ""): one
     for one in (stack, schedules, runs, roles, alarms, dashboards, filters, queues, token)
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.verify.reading import Deployed, Row, State
+from handler.doctor.findings import Check, Finding, failed, ok
+from tools.verify.reading import Deployed
 
 TERMINATION, HOUSEKEEPING, SCHEDULE = "TerminationRole", "HousekeepingRole", "ScheduleRole"
 FUNCTIONS = {TERMINATION: "TerminationFunction", HOUSEKEEPING: "HousekeepingFunction"}
@@ -56,20 +57,20 @@ def token_parameters(environment: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(name.replace("{agent_id}", agent) for agent in agents))
 
 
-def roles(of: Deployed) -> Iterator[Row]:
+def roles(check: Check, of: Deployed) -> Iterator[Finding]:
     """May each role that the stack has do what it must?"""
     for role in CALLS:
         if role not in of.resources:
             continue
         if denied := dict.fromkeys(_denied(of, role)):
-            yield Row(
-                State.WRONG,
+            yield failed(
+                check,
                 f"{role}: denied: {', '.join(denied)}",
                 "its policy was changed, or a boundary or an organization's policy is in the way",
                 "revert the stack's drift, or have these calls allowed there",
             )
         else:
-            yield Row(State.OK, f"{role}: all that it is for is allowed")
+            yield ok(check, f"{role}: all that it is for is allowed")
 
 
 def _resources(of: Deployed, role: str) -> dict[str, list[str]]:

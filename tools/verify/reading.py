@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from handler.aws import error_codes
 from handler.aws.errors import ErrorKind
+from handler.doctor.findings import Check, Finding, failed, skipped
 
 Json = Any
 
@@ -35,25 +35,6 @@ READS = {
 """Every call that is made, and its service. The permission bears the same names. Nothing else gets out."""
 NOT_THERE = ("NotFound", "NonExistentQueue", "NoSuchEntity")
 """In AWS's codes for what does not exist. CloudFormation's about a stack is ValidationError."""
-
-
-class State(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WRONG = "wrong"
-    CANNOT_TELL = "cannot tell"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table; what is ok needs neither cause nor cure."""
-
-    state: State
-    found: str
-    cause: str = ""
-    cure: str = ""
-    check: str = ""
 
 
 class NotReadingError(Exception):
@@ -140,32 +121,36 @@ class Deployed:
         return self.pages("logs", "filter_log_events", "events", **asked, PaginationConfig=most)
 
 
+Examine: TypeAlias = Callable[[Check, Deployed], Iterable[Finding]]
+"""Finds something on a check, of a stack."""
+
+
 def _only_reads(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
     if READS.get(model.name) != model.service_model.service_name:
         raise NotReadingError(model.name)
 
 
-def answer(check: str, examine: Callable[[], Iterable[Row]]) -> list[Row]:
-    """The rows of a check, under its name; an error of AWS's, or of the way there, is a row as well."""
-    rows: list[Row] = []
+def answer(check: Check, of: Deployed, examine: Examine) -> list[Finding]:
+    """What a check finds; an error of AWS's, or of the way there, is a finding as well."""
+    findings: list[Finding] = []
     try:
-        rows.extend(examine())
+        findings.extend(examine(check, of))
     except error_codes.SDK_ERRORS as error:
-        rows.append(_failed(error))
-    return [replace(row, check=check) for row in rows]
+        findings.append(_not_had(check, error))
+    return findings
 
 
-def _failed(error: BotoCoreError | ClientError | ResponseParserError) -> Row:
+def _not_had(check: Check, error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
     kind = error_codes.read(error).kind
     if not isinstance(error, ClientError) or kind is ErrorKind.LOCKED_OUT:
-        cause = "AWS was not reached, or does not take this shell's credentials"
-        return Row(State.CANNOT_TELL, str(error), cause, "give the shell good ones, and a way out")
+        why = f"AWS was not reached, or does not take this shell's credentials: {error}"
+        return skipped(check, why, "give the shell good ones, and a way out")
     operation, code = error.operation_name, error.response["Error"]["Code"]
     permission = f"{READS[operation]}:{operation}"
     if error_codes.read(error).denied:
-        cause = f"whoever runs this lacks {permission}"
-        return Row(State.CANNOT_TELL, str(error), cause, f"allow {permission}")
+        why = f"whoever runs this lacks {permission}: {error}"
+        return skipped(check, why, f"allow {permission}")
     no_stack = (operation, code) == ("DescribeStacks", "ValidationError")
     if no_stack or any(one in code for one in NOT_THERE):
-        return Row(State.WRONG, str(error), "it was deleted, or never made", "make deploy")
-    return Row(State.CANNOT_TELL, str(error), f"{permission} had no answer", "try again")
+        return failed(check, str(error), "it was deleted, or never made", "make deploy")
+    return skipped(check, f"{permission} had no answer: {error}", "try again")
