@@ -18,7 +18,7 @@ from handler.backend.session import open_session
 from handler.backend.token import ClientToken, private_ca
 from handler.instances.journal import Journal
 from handler.instances.listing import read_list
-from handler.instances.wire import TerminationReports
+from handler.instances.termination_report import TerminationReports
 from handler.telemetry import logger, metrics_to
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from botocore import xform_name
 from handler.aws.errors import AwsError
 from handler.aws.lists import read_all
 from handler.images.ec2 import Ec2Inventory
-from handler.images.last_look import shared_with
+from handler.images.last_questions import shared_with
 from handler.images.model import Kind
 from handler.images.parameters import Parameters
 from handler.images.references import ids_in

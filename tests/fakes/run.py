@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handler.aws.look_ups import LookUps
-from handler.instances.decide import Judge
 from handler.instances.guard import Policy, ToTerminate
+from handler.instances.judge import Judge
 from handler.instances.model import Agent, Candidate
 from handler.instances.outcome import Summary
 from handler.instances.ownership import Agents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handler.backend.errors import BackendError
-from handler.images.look import HousekeepingError
+from handler.images.inventory import HousekeepingError
 from handler.settings import SettingsError
 from tests.integration.house import House
 from tests.integration.world import MANAGED

@@ -16,7 +16,7 @@ from handler.deadline import Deadline
 from handler.instances.idempotency import Acknowledged, IdempotencyTable
 from handler.instances.outcome import Ended, Outcome, Settled
 from handler.instances.ports import Report
-from handler.instances.report import Reporter
+from handler.instances.reporter import Reporter
 from tests.fakes.build import NOW, iid, marked
 from tests.fakes.outside import FakeAgentBackend, FakeBackend
 from tools.ec2_emulator import Emulator, faults

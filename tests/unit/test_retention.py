@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.images.dry_run import RetentionRule
 from handler.images.model import (
     Image,
     Inventory,
@@ -21,7 +22,6 @@ from handler.images.model import (
     Verdict,
     oldest_first,
 )
-from handler.images.plan import RetentionRule
 from handler.images.rules import decide, decide_parts
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)

@@ -14,8 +14,8 @@ from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.doctor.untagged import advise
-from handler.instances.decide import Judge
 from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
+from handler.instances.judge import Judge
 from handler.instances.listing import held_by
 from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, candidates

@@ -15,11 +15,11 @@ from typing import Any
 from handler.aws.errors import AwsError, ErrorKind
 from handler.backend.errors import BackendError
 from handler.backend.token import TokenError
+from handler.images.cleanup_report import LONGEST_ERROR, CleanupReport, Intention, as_body
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.ec2 import Ec2Inventory
 from handler.images.journal import Journal
 from handler.images.outbox_table import LARGEST, Contents, OutboxTable, Refusal
-from handler.images.report import LONGEST_ERROR, CleanupReport, Intention, as_body
 
 SLACK = timedelta(seconds=60)
 """Added to a run's time before it counts as dead: clocks differ a little."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.images.report import (
+from handler.images.cleanup_report import (
     CleanupReport,
     Intention,
     as_body,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from handler.aws.errors import AwsError
+from handler.images.index import Index
 from handler.images.model import (
     SOURCE_TAG,
     Image,
@@ -22,7 +23,6 @@ from handler.images.model import (
     Snapshot,
     Verdict,
 )
-from handler.images.view import View
 
 LAUNCH_MARGIN = timedelta(hours=48)
 """`LastLaunchedTime` lags by 24 hours (EC2 API, Image); twice that is kept clear."""
@@ -36,36 +36,36 @@ COPIED_FROM = frozenset({"", "vol-ffffffff"})
 """The volume ids of copies: "arbitrary", and to be used for no purpose (EC2 API, Snapshot)."""
 
 T = TypeVar("T")
-Rule = Callable[[View, T], str | None]
+Rule = Callable[[Index, T], str | None]
 """Why an item stays, or None."""
 
 
-def _not_ours(view: View, item: Image | Snapshot) -> str | None:
-    return None if view.ours(item.tags) else "it does not bear the required tags"
+def _not_ours(index: Index, item: Image | Snapshot) -> str | None:
+    return None if index.ours(item.tags) else "it does not bear the required tags"
 
 
-def _tagged(view: View, item: Image | Snapshot) -> str | None:
-    tag = view.policy.protect_tag
+def _tagged(index: Index, item: Image | Snapshot) -> str | None:
+    tag = index.policy.protect_tag
     return f"protected by its tag {tag}" if tag in item.tags else None
 
 
-def _managed(_: View, item: Image | Snapshot) -> str | None:
+def _managed(_: Index, item: Image | Snapshot) -> str | None:
     if isinstance(item, Image) and item.owner_alias == BACKUP_OWNER:
         return "AWS Backup's: delete its recovery point there"
     key = next((key for key in item.tags if key.startswith(MANAGED_TAGS)), None)
     return f"managed by an AWS service (tag {key}): it is deleted there" if key else None
 
 
-def _image_state(_: View, image: Image) -> str | None:
+def _image_state(_: Index, image: Image) -> str | None:
     return None if image.state == "available" else f"its state is {image.state}"
 
 
-def _young_image(view: View, image: Image) -> str | None:
-    return _young(image.created, view.image_cutoff)
+def _young_image(index: Index, image: Image) -> str | None:
+    return _young(image.created, index.image_cutoff)
 
 
-def _young_snapshot(view: View, snapshot: Snapshot) -> str | None:
-    return _young(snapshot.started, view.snapshot_cutoff)
+def _young_snapshot(index: Index, snapshot: Snapshot) -> str | None:
+    return _young(snapshot.started, index.snapshot_cutoff)
 
 
 def _young(created: datetime | None, cutoff: datetime) -> str | None:
@@ -74,89 +74,89 @@ def _young(created: datetime | None, cutoff: datetime) -> str | None:
     return None if created < cutoff else f"made {created.isoformat()}"
 
 
-def _no_deregistration(_: View, image: Image) -> str | None:
+def _no_deregistration(_: Index, image: Image) -> str | None:
     return "EC2's deregistration protection is on" if image.protected else None
 
 
-def _latest_image(view: View, image: Image) -> str | None:
-    if image.image_id not in view.latest:
+def _latest_image(index: Index, image: Image) -> str | None:
+    if image.image_id not in index.latest:
         return None
-    return f"one of the newest {view.policy.keep_latest_images} of {image.tags[SOURCE_TAG]}"
+    return f"one of the newest {index.policy.keep_latest_images} of {image.tags[SOURCE_TAG]}"
 
 
-def _launched(view: View, image: Image) -> str | None:
+def _launched(index: Index, image: Image) -> str | None:
     last = image.last_launched
-    if last is None or last < view.image_cutoff - LAUNCH_MARGIN:
+    if last is None or last < index.image_cutoff - LAUNCH_MARGIN:
         return None
     return f"launched {last.isoformat()}"
 
 
-def _public(_: View, image: Image) -> str | None:
+def _public(_: Index, image: Image) -> str | None:
     return "public: accounts that cannot be seen may use it" if image.public else None
 
 
-def _image_user(view: View, image: Image) -> str | None:
-    users = view.references
+def _image_user(index: Index, image: Image) -> str | None:
+    users = index.references
     return next((users[one] for one in (image.image_id, *image.snapshots) if one in users), None)
 
 
-def _held_back(view: View, image: Image) -> str | None:
+def _held_back(index: Index, image: Image) -> str | None:
     """A snapshot that somebody protected protects the image that it is part of."""
-    tag = view.policy.protect_tag
+    tag = index.policy.protect_tag
     for one in image.snapshots:
-        if one in view.snapshots and tag in view.snapshots[one].tags:
+        if one in index.snapshots and tag in index.snapshots[one].tags:
             return f"its snapshot {one} is protected by its tag {tag}"
     return None
 
 
-def _locked_parts(view: View, image: Image) -> str | None:
-    locked = view.inventory.locked
+def _locked_parts(index: Index, image: Image) -> str | None:
+    locked = index.inventory.locked
     if isinstance(locked, AwsError):
         return None
     return next((f"its snapshot {one} is locked" for one in image.snapshots if one in locked), None)
 
 
-def _snapshot_state(_: View, snapshot: Snapshot) -> str | None:
+def _snapshot_state(_: Index, snapshot: Snapshot) -> str | None:
     return None if snapshot.state == "completed" else f"its state is {snapshot.state}"
 
 
-def _snapshot_user(view: View, snapshot: Snapshot) -> str | None:
-    if holders := view.holders.get(snapshot.snapshot_id):
+def _snapshot_user(index: Index, snapshot: Snapshot) -> str | None:
+    if holders := index.holders.get(snapshot.snapshot_id):
         return f"image {holders[0]}"
-    return view.references.get(snapshot.snapshot_id)
+    return index.references.get(snapshot.snapshot_id)
 
 
-def _archived(_: View, snapshot: Snapshot) -> str | None:
+def _archived(_: Index, snapshot: Snapshot) -> str | None:
     return "somebody moved it to the archive tier" if snapshot.archived else None
 
 
-def _copied(_: View, snapshot: Snapshot) -> str | None:
+def _copied(_: Index, snapshot: Snapshot) -> str | None:
     return "a copy: its volume is not known" if snapshot.volume_id in COPIED_FROM else None
 
 
-def _latest_snapshot(view: View, snapshot: Snapshot) -> str | None:
-    volumes = view.inventory.volumes
-    if snapshot.snapshot_id not in view.latest or isinstance(volumes, AwsError):
+def _latest_snapshot(index: Index, snapshot: Snapshot) -> str | None:
+    volumes = index.inventory.volumes
+    if snapshot.snapshot_id not in index.latest or isinstance(volumes, AwsError):
         return None
     if snapshot.volume_id not in volumes:
         return None
-    return f"one of the newest {view.policy.keep_latest_snapshots} of {snapshot.volume_id}"
+    return f"one of the newest {index.policy.keep_latest_snapshots} of {snapshot.volume_id}"
 
 
-def _locked(view: View, snapshot: Snapshot) -> str | None:
-    locked = view.inventory.locked
+def _locked(index: Index, snapshot: Snapshot) -> str | None:
+    locked = index.inventory.locked
     if isinstance(locked, AwsError) or snapshot.snapshot_id not in locked:
         return None
     return "it is locked"
 
 
-def _unproven(view: View, item: Image | Snapshot) -> str | None:
+def _unproven(index: Index, item: Image | Snapshot) -> str | None:
     kind = Kind.IMAGE if isinstance(item, Image) else Kind.SNAPSHOT
-    failed = [str(one) for one in view.inventory.references.unseen if kind in one.could_name]
-    locked, volumes = view.inventory.locked, view.inventory.volumes
+    failed = [str(one) for one in index.inventory.references.unseen if kind in one.could_name]
+    locked, volumes = index.inventory.locked, index.inventory.volumes
     if isinstance(locked, AwsError) and (isinstance(item, Snapshot) or item.snapshots):
         failed.append(f"locks ({locked})")
-    latest = isinstance(item, Snapshot) and item.snapshot_id in view.latest
+    latest = isinstance(item, Snapshot) and item.snapshot_id in index.latest
     if isinstance(volumes, AwsError) and latest:
         failed.append(f"volumes ({volumes})")
     if (more := len(failed) - FAILURES_SHOWN) > 0:
@@ -196,10 +196,10 @@ SNAPSHOT_RULES: tuple[tuple[Reason, Rule[Snapshot]], ...] = (
 
 def decide(inventory: Inventory, policy: Policy, now: datetime) -> list[Verdict]:
     """Exactly one verdict for each image and snapshot, as if nothing else were deleted."""
-    view = View(inventory, policy, now)
+    index = Index(inventory, policy, now)
     return [
-        *(_on_image(view, image) for image in inventory.images),
-        *(_on_snapshot(view, snapshot) for snapshot in inventory.snapshots),
+        *(_on_image(index, image) for image in inventory.images),
+        *(_on_snapshot(index, snapshot) for snapshot in inventory.snapshots),
     ]
 
 
@@ -212,17 +212,17 @@ def decide_parts(
     holds is not among them, two images that share one free it together.
     """
     left = tuple(one for one in inventory.images if one.image_id not in going)
-    view = View(replace(inventory, images=left), policy, now)
+    index = Index(replace(inventory, images=left), policy, now)
     parts = {part for one in inventory.images if one.image_id in going for part in one.snapshots}
     return [
-        _on_snapshot(view, one)
+        _on_snapshot(index, one)
         for one in inventory.snapshots
-        if one.snapshot_id in parts and one.snapshot_id not in view.holders
+        if one.snapshot_id in parts and one.snapshot_id not in index.holders
     ]
 
 
-def _on_image(view: View, image: Image) -> Verdict:
-    reason, why = _first(IMAGE_RULES, view, image)
+def _on_image(index: Index, image: Image) -> Verdict:
+    reason, why = _first(IMAGE_RULES, index, image)
     return Verdict(
         image.image_id,
         Kind.IMAGE,
@@ -234,8 +234,8 @@ def _on_image(view: View, image: Image) -> Verdict:
     )
 
 
-def _on_snapshot(view: View, snapshot: Snapshot) -> Verdict:
-    reason, why = _first(SNAPSHOT_RULES, view, snapshot)
+def _on_snapshot(index: Index, snapshot: Snapshot) -> Verdict:
+    reason, why = _first(SNAPSHOT_RULES, index, snapshot)
     return Verdict(
         snapshot.snapshot_id,
         Kind.SNAPSHOT,
@@ -244,12 +244,12 @@ def _on_snapshot(view: View, snapshot: Snapshot) -> Verdict:
         snapshot.started,
         snapshot.tags,
         snapshot.gigabytes,
-        volume_id=snapshot.volume_id if snapshot.snapshot_id in view.latest else None,
+        volume_id=snapshot.volume_id if snapshot.snapshot_id in index.latest else None,
     )
 
 
-def _first(rules: Iterable[tuple[Reason, Rule[T]]], view: View, item: T) -> tuple[Reason, str]:
+def _first(rules: Iterable[tuple[Reason, Rule[T]]], index: Index, item: T) -> tuple[Reason, str]:
     for reason, rule in rules:
-        if (why := rule(view, item)) is not None:
+        if (why := rule(index, item)) is not None:
             return reason, why
     return Reason.UNUSED, "old, and proven unused"

@@ -16,16 +16,16 @@ from handler.aws.retry import OUT_OF_TIME, Retry
 from handler.aws.unseen_note import UnseenNote
 from handler.deadline import Deadline
 from handler.images.choose import Choice, choose
+from handler.images.cleanup_report import intention, report
 from handler.images.delete import Deleting, Deletion
+from handler.images.dry_run import PlanEntry, plan, recycle_bin_rules
 from handler.images.ec2 import Ec2Inventory
+from handler.images.inventory import take_inventory
 from handler.images.journal import Journal
-from handler.images.last_look import LastQuestions
-from handler.images.look import look
+from handler.images.last_questions import LastQuestions
 from handler.images.model import Inventory, Policy, Reason, Verdict
 from handler.images.outbox import DryOutbox, Outbox
 from handler.images.outbox_table import OutboxTable
-from handler.images.plan import PlanEntry, plan, recycle_bin_rules
-from handler.images.report import intention, report
 from handler.images.rules import decide
 from handler.images.summary import Summary, settled, summed_up
 
@@ -82,7 +82,7 @@ class HousekeepingRun:
         outbox = self._outbox()
         outbox.catch_up()
         now = self.clock()
-        inventory = look(
+        inventory = take_inventory(
             self.to.client, self.deadline.to_act, self.policy, now, self._look_up_failed
         )
         self._note(inventory, now)

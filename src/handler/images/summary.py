@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
+from handler.images.dry_run import PlanEntry
 from handler.images.model import Kind, Policy, Reason, Verdict, keep
-from handler.images.plan import PlanEntry
 
 DOLLARS_PER_GB_MONTH = 0.05
 """The list price of EBS snapshots in the standard tier, us-east-1 (https://aws.amazon.com/ebs/pricing/):

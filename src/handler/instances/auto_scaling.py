@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
-from handler.instances.calls import ask, chunks, read_all, request_id
+from handler.instances.calls import chunks, once, read_all, request_id
 from handler.instances.model import State
 from handler.instances.ports import Accepted, Change
 from handler.instances.surroundings import Leaving, Member
@@ -70,7 +70,7 @@ def terminate_member(autoscaling: AutoScalingClient, instance_id: str) -> Accept
     leaving = _leaving(shown[0]) if shown else Leaving.NO
     request = None
     if leaving is not Leaving.BY_ITSELF:
-        answer = ask(
+        answer = once(
             lambda: autoscaling.terminate_instance_in_auto_scaling_group(
                 InstanceId=instance_id, ShouldDecrementDesiredCapacity=leaving is Leaving.NO
             ),
@@ -89,7 +89,7 @@ def _shown(autoscaling: AutoScalingClient, ids: Sequence[str]) -> list[dict[str,
 
 
 def _termination_protected(ec2: EC2Client, instance_id: str) -> bool | AwsError:
-    answer = ask(
+    answer = once(
         lambda: ec2.describe_instance_attribute(
             InstanceId=instance_id, Attribute="disableApiTermination"
         ),

@@ -14,8 +14,8 @@ LONGEST = 60.0
 """Seconds; longer than any run has time to look."""
 
 
-def ask(call: Callable[[], Mapping[str, Any]], key: str) -> Mapping[str, Any] | AwsError:
-    """One call; an answer without its field is not AWS's."""
+def once(call: Callable[[], Mapping[str, Any]], key: str) -> Mapping[str, Any] | AwsError:
+    """A call that the SDK makes once; an answer without its field is not AWS's."""
     try:
         answer = call()
     except error_codes.SDK_ERRORS as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
 from handler.instances.auto_scaling import members, terminate_member
-from handler.instances.calls import ask, chunks, filtered, literal, read_all, request_id, tags_of
+from handler.instances.calls import chunks, filtered, literal, once, read_all, request_id, tags_of
 from handler.instances.ec2_reading import Found, read_instance
 from handler.instances.fleets import replacing
 from handler.instances.model import Instance, Observed, State
@@ -163,7 +163,7 @@ class Ec2Machines:
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""
-        answer = ask(
+        answer = once(
             lambda: self.acting.terminate_instances(InstanceIds=list(ids), DryRun=dry_run),
             "TerminatingInstances",
         )
@@ -201,7 +201,7 @@ class Ec2Machines:
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """CancelSpotInstanceRequests, once."""
-        answer = ask(
+        answer = once(
             lambda: self.acting.cancel_spot_instance_requests(
                 SpotInstanceRequestIds=list(requests), DryRun=dry_run
             ),

@@ -15,7 +15,6 @@ from typing import TypeVar
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
 from handler.deadline import Deadline, LateError, in_time
-from handler.instances.decide import Judge
 from handler.instances.guard import (
     REPLICA_TAGS,
     Decision,
@@ -26,12 +25,13 @@ from handler.instances.guard import (
     fuse_blown,
     within_cap,
 )
+from handler.instances.judge import Judge
 from handler.instances.listing import Fetched, failure, fetch, held_by
-from handler.instances.model import Agent, Candidate, Instance, State, UntaggedReplicas
+from handler.instances.model import Agent, Instance, State, UntaggedReplicas
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
 from handler.instances.ownership import Agents, candidates
 from handler.instances.ports import Dependencies, Machines
-from handler.instances.report import Reporter
+from handler.instances.reporter import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
 
@@ -79,18 +79,8 @@ class TerminationRun:
     def run(self) -> Summary:
         """Do one run. Raises BackendError when no agent's list could be had: nothing was done."""
         asked_at = self.clock()
-        fetched = fetch(
-            self.acting,
-            self.to.list_of,
-            self.deadline,
-            self.limits.backend_concurrency,
-            self.clock,
-        )
+        fetched = self._fetch()
         answered_in = self.clock() - asked_at
-        for agent, error in fetched.failed:
-            self.to.journal.list_failed(agent, error)
-        if not fetched.lists:
-            raise failure(fetched.failed)
         look_ups = LookUps(self.deadline, self.to.journal.look_up_failed)
         watch_cancelled_requests(
             lambda: self.to.machines,
@@ -99,8 +89,57 @@ class TerminationRun:
             self.to.journal.came_back,
             asked_at,
         )
+        judge = self._judge(held_by(fetched.lists), look_ups)
+        decided_at = self.clock()
+        decisions = self._decide(judge, fetched)
+        waited = self._seconds_here([one.marked.instance_id for one in decisions if _alive(one)])
+        reporter = self._reporter()
+        # What has a result is reported while the rest is acted on.
+        reporter.submit(
+            self._timed(one for one in decisions if isinstance(one, Ended | Denied | Left))
+        )
+        going, held_back = self._allowed(decisions, waited, look_ups)
+        reporter.submit(held_back)
+        for results in self._terminate(going, judge, decided_at, look_ups):
+            reporter.submit(self._timed(results))
+        for results in self._prove(decisions, look_ups):
+            reporter.submit(results)
+        settled = reporter.finish()
+        self._tell_overdue(settled, waited)
+        if settled and not self.policy.dry_run:
+            self.to.tell(settled)
+        summary = self._summed_up(fetched, settled)
+        self.to.journal.summary(summary, settled, answered_in)
+        return summary
+
+    def _fetch(self) -> Fetched:
+        fetched = fetch(
+            self.acting,
+            self.to.list_of,
+            self.deadline,
+            self.limits.backend_concurrency,
+            self.clock,
+        )
+        for one in fetched.lists:
+            self.to.journal.list_received(one)
+        for agent, error in fetched.failed:
+            self.to.journal.list_failed(agent, error)
+        if not fetched.lists:
+            raise failure(fetched.failed)
+        return fetched
+
+    def _decide(self, judge: Judge, fetched: Fetched) -> Sequence[Decision]:
+        """Look, and decide about every machine that is listed."""
         listed = candidates([(one.enabled, one.marked) for one in fetched.lists])
-        reporter = Reporter(
+        if not self.limits.auto_terminate_enabled:
+            why = "auto-terminate is off (AUTO_TERMINATE_ENABLED)"
+            return [Left(one.first, Outcome.DEFERRED, why) for one in listed]
+        decisions = judge.judge(listed)
+        self._watch_stuck(judge.seen.values())
+        return decisions
+
+    def _reporter(self) -> Reporter:
+        return Reporter(
             self.to.report_as,
             lambda: self.to.table,
             self.deadline,
@@ -109,51 +148,6 @@ class TerminationRun:
             dry_run=self.policy.dry_run,
             sleep=self.sleep,
         )
-        waited: Mapping[str, float] = {}
-        if self.limits.auto_terminate_enabled:
-            held = held_by(fetched.lists)
-            waited = self._decide_and_act(listed, held, look_ups, reporter)
-        else:
-            why = "auto-terminate is off (AUTO_TERMINATE_ENABLED)"
-            reporter.submit(Left(one.first, Outcome.DEFERRED, why) for one in listed)
-        settled = reporter.finish()
-        summary = self._account(fetched, settled, waited)
-        if settled and not self.policy.dry_run:
-            self.to.tell(settled)
-        self.to.journal.summary(summary, settled, answered_in)
-        return summary
-
-    def _decide_and_act(
-        self,
-        listed: Sequence[Candidate],
-        held: Collection[str],
-        look_ups: LookUps,
-        reporter: Reporter,
-    ) -> Mapping[str, float]:
-        """Look, decide, act; what has a result is reported while the rest is acted on.
-
-        Returns since how many seconds each machine that is alive has been seen here.
-        """
-        if not listed:
-            return {}
-        judge = self._judge(held, look_ups)
-        decided_at = self.clock()
-        decisions = judge.judge(listed)
-        self._watch_stuck(judge.seen.values())
-        waited = self._seconds_here([one.marked.instance_id for one in decisions if _alive(one)])
-        reporter.submit(
-            self._timed(one for one in decisions if isinstance(one, Ended | Denied | Left))
-        )
-        going = [one for one in decisions if isinstance(one, ToTerminate)]
-        for results in self._terminate(going, waited, judge, decided_at, look_ups):
-            reporter.submit(self._timed(results))
-        unproven = [one for one in decisions if isinstance(one, ToProve)]
-        if unproven:  # last, since it is slow: terminations do not wait for proofs
-            from handler.instances.provenance import prove
-
-            for results in prove(unproven, lambda: self.to.history, look_ups):
-                reporter.submit(results)
-        return waited
 
     def _judge(self, held: Collection[str], look_ups: LookUps) -> Judge:
         return Judge(
@@ -167,22 +161,27 @@ class TerminationRun:
             listed_lately=self._listed_lately,
         )
 
+    def _allowed(
+        self, decisions: Sequence[Decision], waited: Mapping[str, float], look_ups: LookUps
+    ) -> tuple[Sequence[ToTerminate], Sequence[Left]]:
+        """What is terminated in this run, within the cap and under the fuse, and what is put off."""
+        wanted = [one for one in decisions if isinstance(one, ToTerminate)]
+        going, over = within_cap(wanted, self.limits.max_terminations_per_run, waited)
+        blown = self._fuse(len(going), look_ups) if going else None
+        if blown is None:
+            return going, over
+        self.to.journal.fuse_blown(blown)
+        return [], [*over, *(defer(one, blown) for one in going)]
+
     def _terminate(
         self,
-        decisions: Sequence[ToTerminate],
-        waited: Mapping[str, float],
+        going: Sequence[ToTerminate],
         judge: Judge,
         decided_at: datetime,
         look_ups: LookUps,
     ) -> Iterator[Iterable[Result]]:
-        """Terminate what may be terminated, within the cap and under the fuse."""
-        going, over = within_cap(decisions, self.limits.max_terminations_per_run, waited)
-        yield over
+        """Cancel the Spot requests that would launch again, then terminate."""
         if not going:
-            return
-        if (blown := self._fuse(len(going), look_ups)) is not None:
-            self.to.journal.fuse_blown(blown)
-            yield [defer(one, blown) for one in going]
             return
         terminator = Terminator(
             self.to.machines,
@@ -198,6 +197,16 @@ class TerminationRun:
         free, held_back = requests.cancel(going)
         yield held_back
         yield from terminator.terminate(free, decided_at)
+
+    def _prove(
+        self, decisions: Sequence[Decision], look_ups: LookUps
+    ) -> Iterator[Iterable[Result]]:
+        """Last, since CloudTrail is slow: terminations do not wait for proofs."""
+        unproven = [one for one in decisions if isinstance(one, ToProve)]
+        if unproven:
+            from handler.instances.provenance import prove
+
+            yield from prove(unproven, lambda: self.to.history, look_ups)
 
     def _fuse(self, wanted: int, look_ups: LookUps) -> str | None:
         """Why nothing is terminated in this run, or None."""
@@ -250,16 +259,14 @@ class TerminationRun:
                     one = replace(one, took=took)  # noqa: PLW2901
             yield one
 
-    def _account(
-        self, fetched: Fetched, settled: Sequence[Settled], waited: Mapping[str, float]
-    ) -> Summary:
-        journal = self.to.journal
-        for one in fetched.lists:
-            journal.list_received(one)
+    def _tell_overdue(self, settled: Sequence[Settled], waited: Mapping[str, float]) -> None:
+        """Warn of those that have been listed for too long, and run on."""
         after = self.limits.overdue_after_seconds
         alive = [one.marked.instance_id for one in settled if one.outcome in NOT_ENDED]
         if overdue := [one for one in alive if waited.get(one, 0.0) > after]:
-            journal.overdue(overdue, after)
+            self.to.journal.overdue(overdue, after)
+
+    def _summed_up(self, fetched: Fetched, settled: Sequence[Settled]) -> Summary:
         counts = Counter(one.outcome for one in settled)
         placeholders = sum(one.placeholders for one in fetched.lists)
         counts[Outcome.INVALID] = placeholders + sum(one.invalid for one in fetched.lists)

@@ -31,7 +31,7 @@ second: a large batch waits long for its share, and leaves more of it unused whe
 FRESH_FOR = timedelta(seconds=5)
 """How long a decision may wait before it is carried out; an older one is made again first."""
 
-Judge = Callable[[Sequence[ToTerminate]], Sequence[Decision]]
+JudgeAgain = Callable[[Sequence[ToTerminate]], Sequence[Decision]]
 Answered = tuple[Sequence[str], Answer]
 
 
@@ -52,7 +52,7 @@ class Terminator:
 
     machines: Machines
     accepted: Callable[[Sequence[str], str | None], None]
-    judge_again: Judge
+    judge_again: JudgeAgain
     deadline: Deadline
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]

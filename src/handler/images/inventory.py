@@ -20,7 +20,7 @@ class HousekeepingError(Exception):
     """The run could do nothing at all; says why."""
 
 
-def look(
+def take_inventory(
     client: Callable[[str], Any],
     time_left: Callable[[], float],
     policy: Policy,

@@ -9,7 +9,7 @@ from datetime import datetime
 from handler.images.model import SOURCE_TAG, Inventory, Policy
 
 
-class View:
+class Index:
     """What the rules ask about: who holds a snapshot, what is the latest, what is ours."""
 
     def __init__(self, inventory: Inventory, policy: Policy, now: datetime) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.lists import sound
+from handler.images.dry_run import RetentionRule, plan, recycle_bin_rules
 from handler.images.model import Image, Inventory, Kind, Policy, Reason, References, Unseen, Verdict
-from handler.images.plan import RetentionRule, plan, recycle_bin_rules
 from handler.images.rules import decide
 
 IMAGE = Verdict("ami-1", Kind.IMAGE, Reason.UNUSED, "old", parts=("snap-1", "snap-2"))

@@ -18,7 +18,7 @@ from handler.deadline import Deadline
 from handler.instances.model import Agent
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled
 from handler.instances.ports import Backend, Claim, Report
-from handler.instances.report import GROUP, PAUSES, Reporter
+from handler.instances.reporter import GROUP, PAUSES, Reporter
 from tests.fakes.build import NOW, iid, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeAgentBackend, FakeBackend, FakeTable
