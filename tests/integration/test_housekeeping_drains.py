@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -128,6 +128,36 @@ def test_a_call_is_not_made_again_for_what_was_protected_meanwhile(house: House)
     assert image in house.library.images
     assert snapshot in house.library.snapshots
     assert returned["kept"]["deferred"] == 2
+
+
+def test_a_decision_that_has_waited_is_made_again_before_the_first_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a large account the looks and the pauses between calls take minutes."""
+    monkeypatch.setattr("handler.images.delete.FRESH_FOR", timedelta())
+    image, snapshot, other = house.image(), house.snapshot(), house.snapshot()
+
+    def protect() -> None:
+        house.library.images[image].tags["DoNotTerminate"] = "yes"
+        house.library.snapshots[snapshot].tags["DoNotTerminate"] = "yes"
+
+    house.world.aws.faults.add("DescribeSnapshotAttribute", faults.meanwhile(protect), nth=2)
+    returned = house.returned()
+    assert image in house.library.images
+    assert house.library.deleted == [other]
+    assert returned["kept"]["deferred"] == 2
+    assert returned["reported"] is True
+
+
+def test_a_fresh_decision_costs_no_further_look(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handler.images.delete.FRESH_FOR", timedelta(hours=1))  # on any machine
+    house.image()
+    house.snapshot()
+    house.run()
+    assert house.world.aws.calls.count("DescribeImages") == 1
+    assert house.world.aws.calls.count("DescribeSnapshots") == 1
 
 
 def test_what_was_disabled_while_a_call_waited_is_left_alone_and_not_called_gone(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -23,7 +24,10 @@ TROUBLE: tuple[Fault, ...] = (
 )
 
 
-def test_a_large_estate_in_few_calls(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_large_estate_in_few_calls(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handler.images.delete.FRESH_FOR", timedelta(hours=1))  # on any machine
     estate = Estate(house, images=2_000, snapshots=10_000)
     estate.build(going_images=30, going_snapshots=20)
     assert len(house.library.images) == 2_000

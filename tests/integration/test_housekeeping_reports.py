@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -106,8 +107,31 @@ def _run_and_die(house: House, monkeypatch: pytest.MonkeyPatch, *, long_ago: boo
             house.run()
 
 
-def _die(*_: object) -> bool:
+def _die(*_: object, **_more: object) -> bool:
     raise KeyboardInterrupt
+
+
+def test_a_run_that_dies_between_two_reports_leaves_the_acknowledged_one_to_nobody(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.lose("cleanup-report")
+    snapshots = []
+    for _ in range(2):
+        snapshots.append(house.snapshot())
+        house.run()
+    house.lose()
+    turns = iter([outbox.Outbox._sent, _die])
+
+    def sent(*arguments: Any, **more: Any) -> bool:
+        return next(turns)(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox.Outbox, "_sent", sent)
+        with pytest.raises(KeyboardInterrupt):
+            house.run()
+    house.run()
+    told = [one["snapshots"]["deleted"] for one in house.reports()]
+    assert told == [[one] for one in snapshots] + [[]]
 
 
 def test_while_a_run_is_at_work_another_deletes_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +116,15 @@ def test_rooms_are_entered_one_way(room: str) -> None:
                 one.module, "handler.wiring", "handler.termination", "handler.housekeeping"
             )
             assert not at_run_time or room == "doctor", f"{named(path)} imports {one.module}"
+
+
+def test_no_file_leads_back_to_itself() -> None:
+    """A circle of imports, for types too: none of its files could be read before the others."""
+    modules = {named(path).removesuffix(".py").replace("/", "."): path for path in FILES}
+    graph = {
+        name: {one.module for one in of(path)} & modules.keys() for name, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()
 
 
 def test_every_folder_is_a_room() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from handler.deadline import Deadline
 from handler.doctor import backend, token
-from handler.doctor.dependencies import Dependencies, Part, examines
+from handler.doctor.dependencies import Answered, Dependencies, Part, examines
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Check, Finding, Status, failed, ok
 from tests.fakes.build import NOW, listing, marked
@@ -103,11 +103,9 @@ class TestSeveralAgents:
         assert it.token("b").parameter == "/tokens/b"
         asked: list[tuple[str, bool]] = []
 
-        def ask(
-            _: Dependencies, agent_id: str, __: Deadline, *, anonymously: bool
-        ) -> backend.Answered:
+        def ask(_: Dependencies, agent_id: str, __: Deadline, *, anonymously: bool) -> Answered:
             asked.append((agent_id, anonymously))
-            return backend.Answered(
+            return Answered(
                 200, True, "", listing(marked(1), enabled=agent_id != "b"), NOW, NOW, NOW
             )
 

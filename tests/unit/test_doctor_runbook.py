@@ -30,7 +30,7 @@ from handler.doctor import (
 )
 from handler.doctor.advice import aws_failed
 from handler.doctor.barriers import Barrier
-from handler.doctor.dependencies import Dependencies, Part, examines
+from handler.doctor.dependencies import Answered, Dependencies, Part, Schedule, Unreached, examines
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Finding
 from handler.instances.model import REPLICA, Agent, Instance, Marked
@@ -66,7 +66,7 @@ def ask(part: Part, **given: Any) -> Iterable[Finding]:
     return part.examine(it)
 
 
-def answered(answer: backend.Answered | backend.Unreached) -> Iterable[Finding]:
+def answered(answer: Answered | Unreached) -> Iterable[Finding]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backend, "_ask", lambda *_, **__: answer)
         return backend.examine.examine(dependencies())
@@ -74,7 +74,7 @@ def answered(answer: backend.Answered | backend.Unreached) -> Iterable[Finding]:
 
 def http(status: int, said: str = "", **of_list: Any) -> Iterable[Finding]:
     found = listing(**of_list) if of_list else None
-    return answered(backend.Answered(status, bool(said), said, found, NOW, NOW, NOW))
+    return answered(Answered(status, bool(said), said, found, NOW, NOW, NOW))
 
 
 def tried(
@@ -120,7 +120,7 @@ def noted() -> dict[str, object]:
     return {"Item": {"at": {"N": str(int(NOW.timestamp()))}, "unseen": {"S": told}}}
 
 
-EVERY_MINUTE = schedule.Schedule(enabled=True, expression="rate(1 minute)")
+EVERY_MINUTE = Schedule(enabled=True, expression="rate(1 minute)")
 POLLED = instance(tags={"ReplicaId": "r", "ParentInstance": iid(2)})
 FAULTS: dict[str, Callable[[], Iterable[Finding]]] = {
     "a bad variable": lambda: [settings.judge("1 bad variable(s): DRY_RUN")],
@@ -136,7 +136,7 @@ FAULTS: dict[str, Callable[[], Iterable[Finding]]] = {
             *({"Parameter": {"Value": '{"token": "in JSON"}'}}, KeyError("odd")),
         )
     },
-    **{f"the way: {one.name}": partial(answered, backend.Unreached(one, "m")) for one in Barrier},
+    **{f"the way: {one.name}": partial(answered, Unreached(one, "m")) for one in Barrier},
     **{f"HTTP {status}": partial(http, status, "m") for status in (302, 429, 503, 401, 403, 404)},
     "a page of HTML": partial(http, 200),
     "no instance in the list": partial(http, 200, "", invalid=1),
@@ -174,9 +174,7 @@ FAULTS: dict[str, Callable[[], Iterable[Finding]]] = {
     },
     "housekeeping's look": partial(ask, housekeeping.examine, dynamodb=Service(get_item=noted())),
     "no schedule": lambda: [schedule.judge_schedule(None, "g/n")],
-    "a schedule disabled": lambda: [
-        schedule.judge_schedule(schedule.Schedule(False, "rate"), "g/n")
-    ],
+    "a schedule disabled": lambda: [schedule.judge_schedule(Schedule(False, "rate"), "g/n")],
     "a schedule unseen": lambda: [schedule.judge_schedule(DENIED, "g/n")],
     "runs that fail": lambda: [runs.judge_runs([runs.Minute(NOW, 1, 1)], NOW, EVERY_MINUTE)],
     "no runs": lambda: [runs.judge_runs([], NOW, EVERY_MINUTE)],

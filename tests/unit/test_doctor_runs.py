@@ -8,10 +8,10 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from handler.doctor import runs
-from handler.doctor.dependencies import Part
+from handler.doctor.dependencies import Part, Schedule
 from handler.doctor.findings import Finding, Status
 from handler.doctor.runs import Minute, judge_runs, look_back
-from handler.doctor.schedule import Schedule, window_of
+from handler.doctor.schedule import window_of
 from tests.fakes.build import NOW
 from tests.fakes.dependencies import Service, dependencies
 

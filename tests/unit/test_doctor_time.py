@@ -12,6 +12,7 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.deadline import LateError
 from handler.doctor import backend, token
 from handler.doctor import dependencies as job
+from handler.doctor.dependencies import Answered
 from handler.doctor.examination import CHECKS, examine
 from handler.doctor.findings import Findings, Status
 from tests.fakes.build import NOW, instance, listing, marked
@@ -48,7 +49,7 @@ class Examination:
         for module in (job, backend, look_ups):
             monkeypatch.setattr(module, "in_time", self.in_time)
         listed = listing(marked(1), marked(2))
-        answer = backend.Answered(200, True, "", listed, NOW, NOW, NOW)
+        answer = Answered(200, True, "", listed, NOW, NOW, NOW)
         monkeypatch.setattr(backend, "_ask", lambda *_, **__: answer)
         monkeypatch.setattr(token, "_read", lambda *_: None)
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from handler import VERSION
+from handler.doctor.dependencies import Schedule
 from handler.doctor.findings import Check, Finding, failed, ok, skipped
-from handler.doctor.schedule import Schedule, window_of
+from handler.doctor.schedule import window_of
 from tools.verify.permissions import FUNCTIONS, roles, token_parameters
 from tools.verify.reading import Deployed, Examine
 

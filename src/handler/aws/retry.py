@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from threading import Lock
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from handler.deadline import Deadline, LateError, in_time, only_while
 
 T = TypeVar("T")
 
+FRESH_FOR = timedelta(seconds=5)
+"""How long a decision may wait before it is carried out; an older one is made again first."""
 TRIES = 20
 """How often one call is made at most; with the pauses between them, longer than a run."""
 TRIES_WITHOUT_ANSWER = 3

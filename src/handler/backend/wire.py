@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from handler import redact
@@ -70,6 +71,11 @@ def said_by(body: bytes) -> str:
     """
     said = _object(body).get("error")
     return f": {redact.text(said)[:SHOWN]}" if isinstance(said, str) and said else ""
+
+
+def wire_time(moment: datetime) -> str:
+    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
 
 
 def _object(body: bytes) -> dict[str, Any]:

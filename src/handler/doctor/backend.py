@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from handler.backend.wire import read_envelope
 from handler.deadline import Deadline, LateError, in_time
 from handler.doctor.advice import Advice
 from handler.doctor.barriers import Barrier, barrier_of, innermost
-from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.dependencies import Answered, Dependencies, Unreached, examines
 from handler.doctor.findings import (
     Check,
     Finding,
@@ -74,37 +73,6 @@ REFUSALS = {
         ),
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Unreached:
-    """There was no HTTP answer; `said` is the innermost error's text."""
-
-    barrier: Barrier
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """There was one.
-
-    Attributes:
-        status: of HTTP.
-        own: whether it is the backend's own: its list, or `{"error": ...}`.
-        said: the backend's error, or what is wrong with the list.
-        listing: the list, where it is one.
-        stated: the answer's date.
-        sent: when the request was sent, at the earliest.
-        received: when the answer came.
-    """
-
-    status: int
-    own: bool
-    said: str
-    listing: AgentList | None
-    stated: datetime | None
-    sent: datetime
-    received: datetime
 
 
 _CHECKS = (REACHABLE, TLS, *AUTHORIZED, LIST, SWITCH)

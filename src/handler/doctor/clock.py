@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from handler.doctor.backend import REACHABLE, TLS, Unreached
-from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.backend import REACHABLE, TLS
+from handler.doctor.dependencies import Dependencies, Unreached, examines
 from handler.doctor.findings import Check, Finding, depends, failed, ok, skipped, warning
 
 CLOCK = Check("clock_skew", "Does the backend's clock agree with ours?")

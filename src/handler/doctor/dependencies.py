@@ -17,8 +17,7 @@ from handler.doctor.findings import Check, Finding, grouped, skipped
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
 
-    from handler.doctor.backend import Answered, Unreached
-    from handler.doctor.schedule import Schedule
+    from handler.doctor.barriers import Barrier
     from handler.instances.ec2 import Ec2Machines
     from handler.instances.guard import Policy
     from handler.instances.model import AgentList, Instance
@@ -34,6 +33,45 @@ not come, the connection or the answer. For the same reason a call is made once.
 LONGEST_LOOK = 5.0
 """Seconds for one look at AWS: where nothing answers, all of them together fit into an invocation."""
 LATE = AwsError("NoAnswer", f"no answer within {LONGEST_LOOK:.0f} s", ErrorKind.NO_ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """There was no HTTP answer; `said` is the innermost error's text."""
+
+    barrier: Barrier
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """There was one.
+
+    Attributes:
+        status: of HTTP.
+        own: whether it is the backend's own: its list, or `{"error": ...}`.
+        said: the backend's error, or what is wrong with the list.
+        listing: the list, where it is one.
+        stated: the answer's date.
+        sent: when the request was sent, at the earliest.
+        received: when the answer came.
+    """
+
+    status: int
+    own: bool
+    said: str
+    listing: AgentList | None
+    stated: datetime | None
+    sent: datetime
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What starts the runs."""
+
+    enabled: bool
+    expression: str
 
 
 @dataclass

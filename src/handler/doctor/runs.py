@@ -10,9 +10,9 @@ from typing import Any
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
 from handler.doctor.advice import Advice, allow, aws_failed
-from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.dependencies import Dependencies, Schedule, examines
 from handler.doctor.findings import Check, Finding, failed, ok, skipped, warning
-from handler.doctor.schedule import LEAST_WINDOW, MINUTE, SCHEDULE, Schedule, window_of
+from handler.doctor.schedule import LEAST_WINDOW, MINUTE, SCHEDULE, window_of
 
 LAST_RUN = Check("last_run", "Did a run end well lately?")
 LAST_HOUR = Check("last_hour", "Did the last hour's runs do what they were to do?")

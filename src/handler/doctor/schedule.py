@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
 from handler.doctor.advice import allow, aws_failed
-from handler.doctor.dependencies import Dependencies, examines
+from handler.doctor.dependencies import Dependencies, Schedule, examines
 from handler.doctor.findings import Check, Finding, failed, ok, skipped
 
 SCHEDULE = Check("schedule", "Is there a schedule that starts the runs, and is it enabled?")
@@ -20,14 +19,6 @@ RUNS_DUE = 3
 """Runs that are due in the window: one late run is no illness. The template's alarm is the same."""
 _RATE = re.compile(r"rate\((\d{1,6}) (minute|hour|day)s?\)")
 _UNITS = {"minute": MINUTE, "hour": timedelta(hours=1), "day": timedelta(days=1)}
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What starts the runs."""
-
-    enabled: bool
-    expression: str
 
 
 @examines(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from handler.backend.wire import wire_time
 from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Kind, Policy
@@ -123,19 +124,19 @@ def report(ends: Sequence[Deletion], policy: Policy, now: datetime) -> CleanupRe
 def as_body(report: CleanupReport) -> dict[str, Any]:
     """The contract's shape."""
     return {
-        "timestamp": _text(report.at),
+        "timestamp": wire_time(report.at),
         "snapshots": {
             "type": "snapshots",
             "deleted": list(report.snapshots),
             "failed": _failures(report.snapshot_failures),
-            "cutoff_date": _text(report.snapshots_cutoff),
+            "cutoff_date": wire_time(report.snapshots_cutoff),
         },
         "amis": {
             "type": "amis",
             "deleted_amis": list(report.images),
             "deleted_snapshots": list(report.image_snapshots),
             "failed": _failures(report.image_failures),
-            "cutoff_date": _text(report.images_cutoff),
+            "cutoff_date": wire_time(report.images_cutoff),
         },
     }
 
@@ -158,9 +159,9 @@ def from_body(raw: Mapping[str, Any]) -> CleanupReport:
 def intention_as_json(intention: Intention) -> dict[str, Any]:
     """As it is kept in the table."""
     return {
-        "at": _text(intention.at),
-        "images_cutoff": _text(intention.images_cutoff),
-        "snapshots_cutoff": _text(intention.snapshots_cutoff),
+        "at": wire_time(intention.at),
+        "images_cutoff": wire_time(intention.images_cutoff),
+        "snapshots_cutoff": wire_time(intention.snapshots_cutoff),
         "images": list(intention.images),
         "image_snapshots": list(intention.image_snapshots),
         "snapshots": list(intention.snapshots),
@@ -177,11 +178,6 @@ def intention_from_json(raw: Mapping[str, Any]) -> Intention:
         tuple(raw["image_snapshots"]),
         tuple(raw["snapshots"]),
     )
-
-
-def _text(moment: datetime) -> str:
-    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
 
 
 def _moment(text: str) -> datetime:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from threading import Lock
 from typing import Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import OUT_OF_TIME, Retry
+from handler.aws.retry import FRESH_FOR, OUT_OF_TIME, Retry
 from handler.deadline import side_by_side
 from handler.images.choose import Choice
 from handler.images.ec2 import Ec2Inventory
@@ -73,6 +74,8 @@ class Deleting:
         retry: makes a call again where that helps.
         inventory: looks at items again.
         dry_run: EC2 is asked whether it would, and nothing more.
+        clock: the time now (UTC).
+        decided_at: when it was looked at what is now deleted.
         ended: called at once with each end: known even if the run is killed.
     """
 
@@ -80,6 +83,8 @@ class Deleting:
     retry: Retry
     inventory: Ec2Inventory
     dry_run: bool
+    clock: Callable[[], datetime]
+    decided_at: datetime
     ended: Callable[[Deletion], None]
     _made: Counter[Kind] = field(default_factory=Counter, init=False)
     _turns: Mapping[Kind, Lock] = field(
@@ -131,6 +136,10 @@ class Deleting:
             self._made[verdict.kind] += 1
             if self._made[verdict.kind] > FREE_CALLS and self.retry.deadline.to_act() > 0:
                 self.retry.sleep(PAUSE)
+        if not self.dry_run and self.clock() - self.decided_at > FRESH_FOR:
+            changed = self._changed(verdict)
+            if changed is not None:
+                return changed, None
         return self.retry(once, lambda: self._changed(verdict)), doubt
 
     def _once(self, verdict: Verdict) -> str | AwsError:
@@ -150,7 +159,7 @@ class Deleting:
         return error_codes.NOT_AWS if request_id is None else request_id
 
     def _changed(self, verdict: Verdict) -> AwsError | None:
-        """Why it may not be asked for again: what has waited is looked at anew."""
+        """Why it is not to be deleted after all: what has waited is looked at anew."""
         left = self.retry.deadline.to_act
         item = replace(self.inventory, time_left=left).now(verdict.kind, verdict.item_id)
         if item is None:

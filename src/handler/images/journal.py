@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Reason, Verdict
 from handler.images.summary import Summary
-from handler.telemetry import logger
+from handler.telemetry import COUNT, GIGABYTES, NO_UNIT, Metric, logger
 
 SHOWN = 100
 """Ids in one line."""
 LONGEST_ITEM = 100_000
 """Characters of an item of the table in one line: one of CloudWatch Logs holds 256 KB."""
 _WORRYING = frozenset({DeletionStatus.FAILED, DeletionStatus.UNKNOWN})
-COUNT, GIGABYTES, NO_UNIT = "Count", "Gigabytes", "None"
-Metric: TypeAlias = tuple[str, str, float]
-"""Name, unit, value."""
 _TOLD = frozenset(
     {
         Reason.PROTECTED,

@@ -1,4 +1,6 @@
-"""Sees to it that every deletion is reported once, also when a run dies or the backend is away.
+"""Sees to it that every deletion is reported, also when a run dies or the backend is away.
+
+It is reported once, unless a run dies between an acknowledgement and the next write to the table.
 
 What a run sets out to delete is written down before the first deletion, and what became of it before
 the report is attempted. A run that dies in between leaves its intention behind: the next one looks
@@ -180,13 +182,12 @@ class Outbox:
         return None
 
     def _deliver(self) -> bool:
-        """Send what waits, in order, up to the first that is not acknowledged."""
-        kept = Contents() if self._kept is None else self._kept
-        left = list(kept.waiting)
+        """Send what waits, in order, up to the first that is not acknowledged; each is then forgotten."""
+        left = [] if self._kept is None else list(self._kept.waiting)
         while left and self._sent(left[0], waiting=len(left)):
             left.pop(0)
-        if len(left) < len(kept.waiting):
-            self._save(replace(kept, waiting=tuple(left)))
+            if self._kept is not None:
+                self._save(replace(self._kept, waiting=tuple(left)))
         return not left
 
     def _sent(self, report: CleanupReport, waiting: int = 0) -> bool:

@@ -92,7 +92,7 @@ class HousekeepingRun:
             intended = intention(choice, self.policy, now)
             stop = outbox.intend(intended, self.deadline.to_report())
             choice = choice if stop is None else choice.put_off(stop)
-        ends = self._delete(choice) if choice.chosen else []
+        ends = self._delete(choice, now) if choice.chosen else []
         known = {one.item_id for one in verdicts}
         reported = outbox.close(report(ends, self.policy, now), ends, known)
         verdicts = settled(verdicts, choice, ends)
@@ -144,12 +144,14 @@ class HousekeepingRun:
             ask=last.stay,
         )
 
-    def _delete(self, choice: Choice) -> list[Deletion]:
+    def _delete(self, choice: Choice, decided_at: datetime) -> list[Deletion]:
         deleting = Deleting(
             self.to.destroying(),
             self.retry,
             self._inventory(),
             self.dry_run,
+            self.clock,
+            decided_at,
             self.to.journal.ended,
         )
         return deleting.delete(choice)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import Retry
+from handler.aws.retry import FRESH_FOR, Retry
 from handler.instances.bisect import Answer, bisect
 from handler.instances.guard import Decision, ToProve, ToTerminate, defer, deny
 from handler.instances.model import State
@@ -28,8 +28,6 @@ and others in the account drink from it too; what is left over is the next run's
 BATCH = 350
 """Instances in one call. EC2 takes 1,000, but it has a bucket of instances, too, which refills by 20 a
 second: a large batch waits long for its share, and leaves more of it unused when the time is up."""
-FRESH_FOR = timedelta(seconds=5)
-"""How long a decision may wait before it is carried out; an older one is made again first."""
 
 JudgeAgain = Callable[[Sequence[ToTerminate]], Sequence[Decision]]
 Answered = tuple[Sequence[str], Answer]

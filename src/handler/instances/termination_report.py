@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from handler.backend.api import LONGEST_ERROR, BackendApi
+from handler.backend.wire import wire_time
 
 if TYPE_CHECKING:
     from handler.deadline import Deadline
@@ -29,8 +29,3 @@ class TerminationReports:
             "terminated_at": wire_time(report.ended_at) if report.ended_at else None,
         }
         self.api.post("termination-report", sent, self.deadline.to_report)
-
-
-def wire_time(moment: datetime) -> str:
-    """The backend's time format: naive ISO 8601 in UTC, whole seconds (contract, quirk 1)."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
