@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -43,6 +46,11 @@ class Deadline:
         self._accounting = min(self._total * ACCOUNTING_SHARE, ACCOUNTING_AT_MOST)
         self._reporting = min(self._total * REPORTING_SHARE, REPORTING_AT_MOST)
         self._listing = min(self._total * LISTING_SHARE, LISTING_AT_MOST)
+
+    @classmethod
+    def of(cls, context: LambdaContext) -> Deadline:
+        """That of an invocation."""
+        return cls(lambda: context.get_remaining_time_in_millis() / 1000)
 
     def to_list(self) -> float:
         """Seconds in which lists may still be under way; negative when it is over."""

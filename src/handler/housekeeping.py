@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handler import redact
@@ -45,7 +46,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, o
 
 def run(settings: Settings, context: LambdaContext) -> dict[str, object]:
     """One run under these settings."""
-    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    deadline = Deadline.of(context)
     job = HousekeepingRun(
         to=housekeeping_dependencies(environment(settings, os.environ), settings, deadline),
         policy=_policy(settings),
@@ -53,7 +54,7 @@ def run(settings: Settings, context: LambdaContext) -> dict[str, object]:
         dry_run=settings.dry_run,
         deadline=deadline,
         retry=Retry(deadline, time.sleep),
-        clock=lambda: datetime.now(UTC),
+        clock=partial(datetime.now, UTC),
     )
     return job.run().as_returned()
 

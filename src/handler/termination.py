@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handler import redact
@@ -46,7 +47,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 def run(settings: Settings, context: LambdaContext) -> dict[str, int | bool]:
     """One run under these settings."""
-    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    deadline = Deadline.of(context)
     return (
         TerminationRun(
             to=TerminationDependencies(environment(settings, os.environ), deadline, context),
@@ -55,7 +56,7 @@ def run(settings: Settings, context: LambdaContext) -> dict[str, int | bool]:
             policy=policy_of(settings),
             limits=limits_of(settings),
             deadline=deadline,
-            clock=lambda: datetime.now(UTC),
+            clock=partial(datetime.now, UTC),
             sleep=time.sleep,
         )
         .run()

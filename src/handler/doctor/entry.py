@@ -49,7 +49,7 @@ def examine(
     Raises:
         EventError: the event holds what is not known.
     """
-    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    deadline = Deadline.of(context)
 
     def subject(built: Environment, settings: Settings, schedule: str | None) -> Dependencies:
         function = context.function_name
