@@ -72,6 +72,19 @@ def test_hidden_is_not_gone(aws: Emulator, machines: Ec2Machines) -> None:
     assert found.gone == {GHOSTS[0]}
 
 
+def test_what_aws_services_manage_is_in_every_look(aws: Emulator, machines: Ec2Machines) -> None:
+    tags = {**OURS, "LogicalAgentId": "web"}
+    managed = aws.fleet.launch(operator=EKS, tags=tags, spot="persistent")
+    request = aws.fleet.instances[managed].spot_request_id or ""
+    (shown,) = look(machines, managed).seen
+    assert (shown, aws.calls.count("DescribeInstances")) == (managed, 1)  # not asked by its id
+    for found in (machines.neighbours({"web"}, ()), machines.running(OURS)):
+        assert not isinstance(found, AwsError)
+        assert [one.instance_id for one in found] == [managed]
+    assert machines.fleet_size(OURS, or_keys=()) == 1
+    assert machines.live_from([request]) == {managed: request}
+
+
 def test_gone_is_only_what_ec2_names(aws: Emulator, machines: Ec2Machines) -> None:
     known, theirs = aws.fleet.launch(), aws.fleet.launch_elsewhere()
     found = look(machines, known, theirs, *GHOSTS)

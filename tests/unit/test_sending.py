@@ -16,7 +16,7 @@ from botocore.exceptions import HTTPClientError
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.retry import OUT_OF_CALLS, Retry
 from handler.aws.sending import refuse_what_is_late
-from handler.deadline import only_while
+from handler.deadline import may_still_act, only_while
 from tests.fakes.build import error
 from tests.fakes.clock import FakeClock
 
@@ -86,6 +86,17 @@ def test_what_is_in_time_is_sent(client: Any) -> None:
 
 def retry(clock: FakeClock, calls: int | None = None) -> Retry:
     return Retry(clock.deadline(), clock.sleep, calls)
+
+
+def test_a_run_s_own_call_is_sent_only_while_it_may_act() -> None:
+    clock = FakeClock(10)
+
+    def hangs() -> list[bool]:
+        before = may_still_act()
+        clock.pass_by(60)
+        return [before, may_still_act()]
+
+    assert clock.retry()(hangs) == [True, False]
 
 
 def test_before_each_further_try_the_truth_is_looked_at() -> None:
