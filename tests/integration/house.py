@@ -61,6 +61,15 @@ class House:
         logs: list[dict[str, Any]] = self.world.operator.cleanup_logs(self.world.agent_id)
         return [one["details"] for one in reversed(logs)]
 
+    def deleted_by_reports(self) -> list[str]:
+        """What they call deleted, images first, then free snapshots, then images' own: each as often as it is told."""
+        reports = self.reports()
+        return [
+            *(one for report in reports for one in report["amis"]["deleted_amis"]),
+            *(one for report in reports for one in report["snapshots"]["deleted"]),
+            *(one for report in reports for one in report["amis"]["deleted_snapshots"]),
+        ]
+
 
 @dataclass
 class Estate:

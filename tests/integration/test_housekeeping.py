@@ -148,17 +148,16 @@ def test_without_the_call_for_references_the_own_look_ups_decide(house: House) -
     assert house.world.aws.calls.count("DescribeImageReferences") == 1
 
 
-def test_an_answer_that_never_comes_is_settled_by_a_look(house: House) -> None:
+def test_an_answer_that_never_comes_is_settled_by_looks(house: House) -> None:
     image, snapshot = house.image(), house.snapshot()
     own = house.library.images[image].snapshots
     for operation in ("DeregisterImage", "DeleteSnapshot"):
         house.world.aws.faults.add(operation, faults.dropped(after_effect=True), times=3)
     returned = house.returned()
-    assert (returned["images_deregistered"], returned["snapshots_deleted"]) == (1, 1)
-    (report,) = house.reports()
-    assert report["amis"]["deleted_amis"] == [image]
-    assert report["amis"]["deleted_snapshots"] == list(own)
-    assert report["snapshots"]["deleted"] == [snapshot]
+    # EC2 calls a deregistered image unavailable, which it may say of others: the next run settles it.
+    assert (returned["images_deregistered"], returned["snapshots_deleted"]) == (0, 1)
+    house.run()
+    assert house.deleted_by_reports() == [image, snapshot, *own]
 
 
 def test_without_the_list_of_images_the_run_fails(house: House) -> None:

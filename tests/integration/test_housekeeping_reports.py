@@ -262,25 +262,6 @@ def test_an_idle_run_reports_that_it_ran(house: House) -> None:
     assert house.world.aws.calls.count("PutItem") == 0
 
 
-def test_what_became_of_a_deletion_is_found_out_by_the_next_run_where_this_one_cannot(
-    house: House,
-) -> None:
-    snapshot = house.snapshot()
-    house.world.aws.faults.add("DeleteSnapshot", faults.dropped(after_effect=True), times=3)
-    blind = house.world.aws.faults.add(
-        "DescribeSnapshots", faults.error("AuthFailure"), nth=2, times=None
-    )
-    returned = house.returned()
-    assert house.library.deleted == [snapshot]
-    assert (returned["failed"], returned["snapshots_deleted"]) == (0, 0)
-    assert returned["kept"]["deferred"] == 1
-    blind.times = blind.fired
-    house.run()
-    first, *later = house.reports()
-    assert first["snapshots"] == {**first["snapshots"], "deleted": [], "failed": []}
-    assert [one["snapshots"]["deleted"] for one in later] == [[snapshot], []]
-
-
 def test_what_an_earlier_version_left_is_reported(house: House) -> None:
     waited = {
         "timestamp": "2025-11-25T12:30:00",
@@ -321,28 +302,6 @@ def test_an_item_that_cannot_be_read_is_logged_to_its_end(house: House) -> None:
     done = house.run()
     assert text in "".join(line["item"] for line in done.lines if "item" in line)
     assert max(len(line.get("item", "")) for line in done.lines) <= 100_000
-
-
-@pytest.mark.parametrize("done", [False, True], ids=["still there", "deleted"])
-def test_what_a_look_after_lost_answers_leaves_out_is_not_called_deleted(
-    house: House, done: bool
-) -> None:
-    image, snapshot = house.image(), house.snapshot()
-    own = house.library.images[image].snapshots
-    house.world.aws.faults.add("DeregisterImage", faults.dropped(after_effect=done), times=3)
-    house.world.aws.faults.add("DeleteSnapshot", faults.dropped(after_effect=done), times=3)
-    late = faults.meanwhile(lambda: house.library.late.update({image, snapshot}))
-    for look in ("DescribeImages", "DescribeSnapshots"):
-        house.world.aws.faults.add(look, late, nth=2)
-    house.run()
-    house.library.late.clear()
-    house.run(MAX_DELETIONS_PER_RUN="1")
-    first = house.reports()[0]
-    deleted = ([image], list(own), [snapshot]) if done else ([], [], [])
-    amis = first["amis"]
-    found = (amis["deleted_amis"], amis["deleted_snapshots"], first["snapshots"]["deleted"])
-    assert found == deleted
-    assert (image in house.library.images) is not done
 
 
 def test_after_a_run_that_died_what_ec2_leaves_out_is_not_reported_as_deleted(

@@ -30,13 +30,16 @@ THROTTLES = frozenset(
 MISSING = frozenset(
     {
         "InvalidAMIID.NotFound",
-        "InvalidAMIID.Unavailable",  # deregistered a moment ago
+        "InvalidAMIID.Unavailable",
         "InvalidInstanceID.NotFound",
         "InvalidSnapshot.NotFound",
         "InvalidSpotInstanceRequestID.NotFound",
         "InvalidVolume.NotFound",
     }
 )
+MAYBE_MISSING = frozenset({"InvalidAMIID.Unavailable"})
+"""Said of what was deregistered a while ago, and also of an image "not in a state" for the call, a pending one
+for instance (EC2 API, "Error codes"; https://github.com/SUSE-Enceladus/ec2imgutils/issues/45)."""
 IN_USE = frozenset({"InvalidSnapshot.InUse"})
 NO_SUCH_CALL = frozenset({"InvalidAction", "UnknownOperationException", "NoSuchCallError"})
 """The endpoint does not know the operation: a region, or an emulator, that does not have it yet."""

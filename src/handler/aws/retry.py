@@ -28,6 +28,10 @@ LONGEST_PAUSE = 5.0
 """Seconds; EC2's bucket of instances to terminate refills by 100 in this time (EC2 API throttling)."""
 
 OUT_OF_TIME = AwsError("OutOfTime", "the run's time was up", ErrorKind.THROTTLED)
+LATE = AwsError(
+    "OutOfTime", "the run's time was up before there was an answer", ErrorKind.THROTTLED
+)
+"""Unlike OUT_OF_TIME: the call was under way, and may still be carried out."""
 OUT_OF_CALLS = AwsError("OutOfCalls", "the run's calls were used up", ErrorKind.THROTTLED)
 
 
@@ -68,7 +72,7 @@ class Retry:
                 if (known := before_again()) is not None:
                     return known
             made = self._once(call)
-            if not isinstance(made, AwsError) or made in {OUT_OF_TIME, OUT_OF_CALLS}:
+            if not isinstance(made, AwsError) or made in {OUT_OF_TIME, LATE, OUT_OF_CALLS}:
                 return made
             answer = made
             if answer.kind in {ErrorKind.NO_ANSWER, ErrorKind.FAULTY}:
@@ -91,7 +95,7 @@ class Retry:
         try:
             return in_time(timely, self.deadline.to_act)
         except LateError:
-            return OUT_OF_TIME
+            return LATE
 
     def _take_call(self) -> bool:
         with self._lock:

@@ -18,6 +18,8 @@ from handler.images.model import Kind, Policy
 LONGEST_ERROR = 300
 """Bytes of an error that are reported: EC2 adds kilobytes of encoded details to a denial."""
 
+STILL_THERE = "EC2 did not answer, and the next run found it still there"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -78,8 +80,9 @@ class Intention:
         left = replace(self, images=images, image_snapshots=parts, snapshots=snapshots)
         return left if images or parts or snapshots else None
 
-    def carried_out(self, present: Collection[str]) -> CleanupReport:
-        """The report of it, once it is known what of it is still there."""
+    def carried_out(self, present: Collection[str], refused: Collection[str]) -> CleanupReport:
+        """The report of it, once it is known what of it is still there, and what EC2 would not answer."""
+        parts = (*self.images, *self.image_snapshots)
         return CleanupReport(
             self.at,
             self.images_cutoff,
@@ -87,6 +90,8 @@ class Intention:
             tuple(one for one in self.images if one not in present),
             tuple(one for one in self.image_snapshots if one not in present),
             tuple(one for one in self.snapshots if one not in present),
+            tuple(Failure(one, STILL_THERE) for one in parts if one in refused),
+            tuple(Failure(one, STILL_THERE) for one in self.snapshots if one in refused),
         )
 
 

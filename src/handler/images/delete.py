@@ -16,7 +16,7 @@ from typing import Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
-from handler.aws.retry import FRESH_FOR, OUT_OF_TIME, Retry
+from handler.aws.retry import FRESH_FOR, LATE, Retry
 from handler.deadline import side_by_side
 from handler.images.choose import Choice
 from handler.images.ec2 import Ec2Inventory
@@ -40,7 +40,7 @@ class DeletionStatus(Enum):
     IN_USE = "in_use"
     GONE = "gone"
     UNKNOWN = "unknown"
-    """EC2 did not answer, and did not show whether it is still there."""
+    """EC2 did not answer, and it is not proven to be gone: what was asked for may still happen."""
     DEFERRED = "deferred"
 
 
@@ -111,25 +111,29 @@ class Deleting:
         for verdict, (answer, doubt) in side_by_side(
             self._ask, verdicts, at_once=AT_ONCE, left=self.retry.deadline.to_report
         ):
-            if doubt is not None and isinstance(answer, AwsError):
-                doubtful.append((verdict, doubt))
-            else:
+            if self.dry_run:
+                end = _foreseen(_read(verdict, answer), of_an_image=verdict.item_id in owner)
+            elif doubt is None or not isinstance(answer, AwsError):
                 end = _read(verdict, answer)
-                if self.dry_run:
-                    end = _foreseen(end, of_an_image=verdict.item_id in owner)
-                ends.append(self._told(end, owner))
+            elif answer.kind is ErrorKind.MISSING:
+                end = _unheard(verdict)
+            else:
+                doubtful.append((verdict, doubt))
+                continue
+            ends.append(self._told(end, owner))
         return ends + self._look_again(doubtful, owner)
 
     def _ask(self, verdict: Verdict) -> tuple[str | AwsError, AwsError | None]:
-        """EC2's request id or error, and the last try without an answer: it may have happened."""
-        doubt: AwsError | None = None
+        """EC2's request id or error, and why it may have happened though that is an error.
+
+        `LATE` where more time might have brought an answer: that is no refusal of EC2's.
+        """
+        doubts: list[AwsError] = []
 
         def once() -> str | AwsError:
-            nonlocal doubt
-            before, doubt = doubt, OUT_OF_TIME  # until there is an answer, it may be late
             answer = self._once(verdict)
-            unanswered = isinstance(answer, AwsError) and answer.kind in _UNANSWERED
-            doubt = answer if unanswered and isinstance(answer, AwsError) else before
+            if isinstance(answer, AwsError) and answer.kind in _UNANSWERED:
+                doubts.append(answer)
             return answer
 
         with self._turns[verdict.kind]:
@@ -140,7 +144,10 @@ class Deleting:
             changed = self._changed(verdict)
             if changed is not None:
                 return changed, None
-        return self.retry(once, lambda: self._changed(verdict)), doubt
+        found = self.retry(once, lambda: self._changed(verdict))
+        if found == LATE or (doubts and self.retry.deadline.to_act() <= 0):
+            return found, LATE
+        return found, doubts[-1] if doubts else None
 
     def _once(self, verdict: Verdict) -> str | AwsError:
         """DeregisterImage, its snapshots left alone, or DeleteSnapshot."""
@@ -175,9 +182,10 @@ class Deleting:
     def _look_again(
         self, doubtful: Sequence[tuple[Verdict, AwsError]], owner: Mapping[str, str]
     ) -> list[Deletion]:
-        """What is no longer there was deleted by the call whose answer was lost."""
-        if self.dry_run:  # nothing can have happened
-            return [self._told(_unable(*one), owner) for one in doubtful]
+        """What is proven to be gone was deleted by the call whose answer was lost.
+
+        What is shown proves nothing: lists lag, and the call may be carried out a little later.
+        """
         if not doubtful:
             return []
         ids = {kind: [one.item_id for one, _ in doubtful if one.kind is kind] for kind in Kind}
@@ -185,14 +193,12 @@ class Deleting:
         ends: list[Deletion] = []
         for verdict, error in doubtful:
             fate = there[verdict.item_id]
-            if isinstance(fate, AwsError):
-                why = f"{error}, and it could not be looked at: {fate}. The next run looks"
-                end = Deletion(verdict, DeletionStatus.UNKNOWN, why, error.code)
-            elif fate:
-                end = _unable(verdict, error)
+            if fate is False:
+                end = _unheard(verdict)
             else:
-                why = "it is gone, though EC2 did not answer"
-                end = Deletion(verdict, DeletionStatus.DELETED, why)
+                seen = "it is still shown" if fate is True else f"it could not be looked at: {fate}"
+                why = f"{error}, and {seen}. The next run looks"
+                end = Deletion(verdict, DeletionStatus.UNKNOWN, why, error.code)
             ends.append(self._told(end, owner))
         return ends
 
@@ -211,8 +217,9 @@ def _read(verdict: Verdict, answer: str | AwsError) -> Deletion:
     return Deletion(verdict, status, str(answer), answer.code, answer.request_id)
 
 
-def _unable(verdict: Verdict, error: AwsError) -> Deletion:
-    return Deletion(verdict, DeletionStatus.FAILED, str(error), error.code)
+def _unheard(verdict: Verdict) -> Deletion:
+    why = "it is gone, though EC2 did not answer"
+    return Deletion(verdict, DeletionStatus.DELETED, why)
 
 
 def _foreseen(end: Deletion, *, of_an_image: bool) -> Deletion:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from handler.aws.error_codes import MAYBE_MISSING
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.lists import ask, each_of, read_all, sound
 from handler.images.model import Image, Kind, Snapshot
@@ -114,7 +115,8 @@ class Ec2Inventory:
 
         What a listing leaves out may exist all the same, and after a deregistration DescribeImages
         answers with nothing for days, also by id (EC2 API, DescribeImages). So what is not shown is
-        asked for its permissions: EC2 names there what it does not know.
+        asked for its permissions: EC2 names there what it does not know. MISSING: it says what it says
+        of a deregistered image, and may say of another.
         """
         found: dict[str, bool | AwsError] = {}
         for kind, ids in ((Kind.IMAGE, sorted(images)), (Kind.SNAPSHOT, sorted(snapshots))):
@@ -153,7 +155,8 @@ class Ec2Inventory:
     def _exists(self, kind: Kind, item_id: str) -> bool | AwsError:
         answer = permissions(self.ec2, kind, item_id, self.time_left)
         if isinstance(answer, AwsError):
-            return False if answer.kind is ErrorKind.MISSING else answer
+            gone = answer.kind is ErrorKind.MISSING and answer.code not in MAYBE_MISSING
+            return False if gone else answer
         return True
 
 
@@ -206,6 +209,7 @@ def _snapshot(raw: Mapping[str, Any]) -> Snapshot:
         # (https://docs.aws.amazon.com/ebs/latest/userguide/restore-archived-snapshot.html).
         archived=raw.get("StorageTier") == "archive" or "RestoreExpiryTime" in raw,
         named=frozenset(ids_in(raw.get("Description", ""))),
+        volume_gigabytes=raw.get("VolumeSize"),
     )
 
 

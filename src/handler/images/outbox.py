@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import LATE
 from handler.backend.errors import BackendError
 from handler.backend.token import TokenError
 from handler.images.cleanup_report import LONGEST_ERROR, CleanupReport, Intention, as_body
@@ -163,7 +164,7 @@ class Outbox:
         for end in ends:
             item_id = end.verdict.item_id
             kept.pop(item_id, None)
-            if end.status in {DeletionStatus.FAILED, DeletionStatus.IN_USE}:
+            if end.status in _REFUSED and end.code != LATE.code:
                 times = before[item_id].times + 1 if item_id in before else 1
                 wait = min(FIRST_WAIT * 2 ** min(times - 1, 10), LONGEST_WAIT)
                 kept[item_id] = Refusal(times, now + wait)
@@ -174,9 +175,13 @@ class Outbox:
         snapshots = (*intention.snapshots, *intention.image_snapshots)
         there = self.inventory.still_there(intention.images, snapshots)
         for fate in there.values():
-            if isinstance(fate, AwsError):
+            # MISSING: that run is over, and no list shows it any more.
+            if isinstance(fate, AwsError) and fate.kind is not ErrorKind.MISSING:
                 return fate
-        done = intention.carried_out([one for one, fate in there.items() if fate])
+        present = {one for one, fate in there.items() if fate is True}
+        # A run that died left no refusals; those of before are of other tries.
+        refused = present & kept.refusals.keys() if kept.busy_until is None else set()
+        done = intention.carried_out(present, refused)
         waiting = kept.waiting if done.empty else (*kept.waiting, done)
         self._save(replace(kept, waiting=waiting, intention=None, busy_until=None))
         return None
@@ -211,6 +216,9 @@ class Outbox:
         self._kept = None
         self._down = f"the idempotency table could not be used: {error}"
         return self._down
+
+
+_REFUSED = frozenset({DeletionStatus.FAILED, DeletionStatus.IN_USE, DeletionStatus.UNKNOWN})
 
 
 def room_beside(kept: Contents) -> int:
