@@ -228,6 +228,34 @@ def test_a_copy_under_way_uses_its_source() -> None:
     assert verdict_on(IMAGE, others=(replace(image, state="available"),)).goes
 
 
+@pytest.mark.parametrize(
+    ("changed", "goes"),
+    [
+        ({}, False),
+        ({"volume_id": ""}, False),
+        ({"volume_gigabytes": None}, False),
+        ({"named": frozenset({"snap-of-another-region"})}, False),
+        ({"named": frozenset({"snap-own"})}, True),
+        ({"volume_gigabytes": 9}, True),
+        ({"volume_id": "vol-1"}, True),
+        ({"state": "completed"}, True),
+    ],
+)
+def test_a_copy_under_way_that_does_not_name_its_source_keeps_what_may_be_that(
+    changed: dict[str, Any], *, goes: bool
+) -> None:
+    copy = Snapshot("snap-9", NOW, state="pending", volume_id="vol-ffffffff", volume_gigabytes=8)
+    source = replace(SNAPSHOT, volume_gigabytes=8)
+    verdict = verdict_on_snapshot(source, others=(OWN, replace(copy, **changed)))
+    assert verdict.reason is (Reason.UNUSED if goes else Reason.UNPROVEN)
+    assert goes or "snap-9" in verdict.why
+
+
+def test_a_copy_under_way_may_be_of_what_ec2_tells_no_size_of() -> None:
+    copy = Snapshot("snap-9", NOW, state="pending", volume_id="vol-ffffffff", volume_gigabytes=8)
+    assert verdict_on_snapshot(SNAPSHOT, others=(copy,)).reason is Reason.UNPROVEN
+
+
 def test_what_could_not_be_read_holds_back_only_what_it_could_name() -> None:
     alias = References(unseen=(Unseen("SSM parameter /a", SHUT, frozenset({Kind.IMAGE}), "x"),))
     image = verdict_on(IMAGE, references=alias)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from handler.images.model import SOURCE_TAG, Inventory, Policy
+from handler.images.model import SOURCE_TAG, Inventory, Policy, Snapshot
 
 
 class Index:
@@ -21,6 +21,11 @@ class Index:
         for image in inventory.images:
             for snapshot_id in image.snapshots:
                 self.holders[snapshot_id].append(image.image_id)
+        self._nameless_copies = [
+            one
+            for one in inventory.snapshots
+            if one.state == "pending" and one.copy and not self.snapshots.keys() & one.named
+        ]
         self.references = {**_copies_under_way(inventory), **inventory.references.by_id}
         # Only what is whole counts as the latest: a broken copy must not displace the last good one.
         self.latest = _latest(
@@ -45,9 +50,21 @@ class Index:
         """Whether what bears these tags bears the required ones."""
         return all(tags.get(key) == value for key, value in self.policy.required_tags.items())
 
+    def copy_that_may_be_of(self, snapshot: Snapshot) -> str | None:
+        """A copy under way whose source is not named, and may be this: a copy has its source's size."""
+        size = snapshot.volume_gigabytes
+        return next(
+            (
+                one.snapshot_id
+                for one in self._nameless_copies
+                if size == one.volume_gigabytes or None in {size, one.volume_gigabytes}
+            ),
+            None,
+        )
+
 
 def _copies_under_way(inventory: Inventory) -> dict[str, str]:
-    """What is being copied within the region; EC2 names the source in the copy's description."""
+    """What is being copied within the region, by the copy's description: EC2's own names the source."""
     found = {
         source: f"snapshot {one.snapshot_id} is being copied from it"
         for one in inventory.snapshots

@@ -49,6 +49,11 @@ class Image:
     source: str | None = None
 
 
+COPIED_FROM = frozenset({"", "vol-ffffffff"})
+"""The volume ids of copies: "arbitrary", and to be used for no purpose (EC2 API, Snapshot). `TransferType`
+is no sign of one: EC2 sends it of every snapshot, whatever the API's page says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What EC2 shows of one snapshot of the account.
@@ -59,6 +64,7 @@ class Snapshot:
         tags: its tags.
         state: `completed`, `pending`, ...
         volume_id: what it was made of; made up for copies.
+        volume_gigabytes: the size of that volume, which a copy keeps; None where EC2 tells none.
         gigabytes: its full size where EC2 tells it, the volume's size otherwise: snapshots are
             incremental, so it is the most that deleting it can free.
         archived: in the archive tier, also while it is restored from there for a time.
@@ -73,6 +79,12 @@ class Snapshot:
     gigabytes: float = 0.0
     archived: bool = False
     named: frozenset[str] = frozenset()
+    volume_gigabytes: int | None = None
+
+    @property
+    def copy(self) -> bool:
+        """Whether it was, or is being, copied from another."""
+        return self.volume_id in COPIED_FROM
 
 
 @dataclass(frozen=True, slots=True)

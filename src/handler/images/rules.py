@@ -32,8 +32,6 @@ EC2 refuses to delete AWS Backup's (EC2 User Guide, "Deregister an Amazon EC2 AM
 BACKUP_OWNER = "aws-backup-vault"
 FAILURES_SHOWN = 3
 """Each of thousands of items says why it is unproven: in the log, and in an answer of at most 6 MB."""
-COPIED_FROM = frozenset({"", "vol-ffffffff"})
-"""The volume ids of copies: "arbitrary", and to be used for no purpose (EC2 API, Snapshot)."""
 
 T = TypeVar("T")
 Rule = Callable[[Index, T], str | None]
@@ -131,7 +129,7 @@ def _archived(_: Index, snapshot: Snapshot) -> str | None:
 
 
 def _copied(_: Index, snapshot: Snapshot) -> str | None:
-    return "a copy: its volume is not known" if snapshot.volume_id in COPIED_FROM else None
+    return "a copy: its volume is not known" if snapshot.copy else None
 
 
 def _latest_snapshot(index: Index, snapshot: Snapshot) -> str | None:
@@ -156,6 +154,9 @@ def _unproven(index: Index, item: Image | Snapshot) -> str | None:
     locked, volumes = index.inventory.locked, index.inventory.volumes
     if isinstance(locked, AwsError) and (isinstance(item, Snapshot) or item.snapshots):
         failed.append(f"locks ({locked})")
+    copy = index.copy_that_may_be_of(item) if isinstance(item, Snapshot) else None
+    if copy is not None:
+        failed.append(f"the source of snapshot {copy}, a copy under way")
     latest = isinstance(item, Snapshot) and item.snapshot_id in index.latest
     if isinstance(volumes, AwsError) and latest:
         failed.append(f"volumes ({volumes})")
