@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -246,22 +246,32 @@ class TerminationDependencies:
 def housekeeping_dependencies(
     environment: Environment, settings: Settings, deadline: Deadline
 ) -> Dependencies:
-    """What one housekeeping run talks to; it reports as the first agent."""
+    """What one housekeeping run talks to; it reports as the first agent that it acts for."""
     from handler.images.journal import Journal as HousekeepingJournal
     from handler.images.outbox_table import OutboxTable
     from handler.images.run import Dependencies
 
-    agent_id = settings.acting[0].agent_id
-    parameter = settings.token_parameter(agent_id)
-    token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
-    backend = BackendApi(environment.session, settings.server_url, agent_id, token)
+    @cache
+    def backend(agent_id: str) -> BackendApi:
+        parameter = settings.token_parameter(agent_id)
+        token = ClientToken(settings.client_token, parameter, lambda: environment.parameters)
+        return BackendApi(environment.session, settings.server_url, agent_id, token)
+
+    def send(agent_id: str, body: dict[str, Any]) -> None:
+        backend(agent_id).post("cleanup-report", body, deadline.to_report)
+
+    own = settings.acting[0].agent_id
+    others = [one.agent_id for one in settings.agents if one.agent_id != own]
     return Dependencies(
-        accepted=lambda: backend.list(deadline.to_act),
-        send=lambda body: backend.post("cleanup-report", body, deadline.to_report),
+        accepted=lambda: backend(own).list(deadline.to_act),
+        send=send,
         client=environment.counted,
         destroying=lambda: environment.counted("ec2", tries=1),
         calls=environment.calls,
-        table=OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id),
+        tables=[
+            OutboxTable(lambda: environment.dynamodb, settings.idempotency_table, agent_id)
+            for agent_id in (own, *others)
+        ],
         journal=HousekeepingJournal(environment.send_metrics, VERSION),
     )
 

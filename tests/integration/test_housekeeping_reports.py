@@ -20,6 +20,26 @@ from tests.integration.world import TABLE
 from tests.support.backend import DATABASES
 from tools.ec2_emulator import Emulator, ManualClock, faults
 
+_CUTOFFS = {f"{kind}_cutoff": "2025-11-25T12:30:00" for kind in ("images", "snapshots")}
+_INTENDED = {
+    "at": "2025-11-25T12:30:00",
+    **_CUTOFFS,
+    "images": [],
+    "image_snapshots": [],
+    "snapshots": [],
+}
+_EMPTY = {"waiting": [], "busy_until": None, "refusals": {}, "intention": None}
+ODD_CONTENTS = [
+    json.dumps({**_EMPTY, **odd})
+    for odd in (
+        {"intention": {**_INTENDED, "snapshots": [None, "snap-1"]}},
+        {"intention": {**_INTENDED, "images": "ami"}},
+        {"intention": {**_INTENDED, "snapshots": ["\ud800"]}, "busy_until": 1},
+        {"refusals": {"snap-1": ["x", 1]}},
+        {"busy_until": 1e300},
+    )
+]
+
 
 @pytest.fixture(params=DATABASES)
 def house_on_each_database(
@@ -205,13 +225,28 @@ def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house:
 
 def test_an_item_that_cannot_be_read_is_told_and_replaced(house: House) -> None:
     key = f"cleanup-reports#{house.world.agent_id}"
-    for lost in ("", "no JSON", "[]", '{"waiting": 1}'):
+    for lost in ("", "no JSON", "[]", '{"waiting": 1}', "[" * 90_000, *ODD_CONTENTS):
         snapshot = house.snapshot()
         item = {"id": {"S": key}, "revision": {"N": "3"}, "outbox": {"S": lost}}
         house.world.aws.tables[TABLE].items[key,] = item
         done = house.run()
         assert snapshot in house.library.deleted, lost
-        assert [line["item"] for line in done.lines if "item" in line] == [str(item)]
+        told = "".join(line["item"] for line in done.lines if "item" in line)
+        assert told == str(item)
+
+
+@pytest.mark.parametrize("revision", [{}, {"revision": {"S": "x"}}, {"revision": {"N": "1.5"}}])
+def test_an_item_without_a_revision_that_counts_is_replaced(
+    house: House, revision: dict[str, dict[str, str]]
+) -> None:
+    key = f"cleanup-reports#{house.world.agent_id}"
+    whole = json.dumps({"waiting": [], "busy_until": None, "refusals": {}, "intention": None})
+    for outbox_text in ("x", whole):
+        snapshot = house.snapshot()
+        item = {"id": {"S": key}, "outbox": {"S": outbox_text}, **revision}
+        house.world.aws.tables[TABLE].items[key,] = item
+        house.run()
+        assert snapshot in house.library.deleted
 
 
 @pytest.mark.parametrize(

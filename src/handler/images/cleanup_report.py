@@ -147,17 +147,17 @@ def as_body(report: CleanupReport) -> dict[str, Any]:
 
 
 def from_body(raw: Mapping[str, Any]) -> CleanupReport:
-    """The same report again."""
+    """The same report again. Raises KeyError, TypeError or ValueError where it is none."""
     snapshots, amis = raw["snapshots"], raw["amis"]
     return CleanupReport(
         _moment(raw["timestamp"]),
         _moment(amis["cutoff_date"]),
         _moment(snapshots["cutoff_date"]),
-        tuple(amis["deleted_amis"]),
-        tuple(amis["deleted_snapshots"]),
-        tuple(snapshots["deleted"]),
-        tuple(Failure(one["id"], one["error"]) for one in amis["failed"]),
-        tuple(Failure(one["id"], one["error"]) for one in snapshots["failed"]),
+        _texts(amis["deleted_amis"]),
+        _texts(amis["deleted_snapshots"]),
+        _texts(snapshots["deleted"]),
+        tuple(Failure(*_texts([one["id"], one["error"]])) for one in amis["failed"]),
+        tuple(Failure(*_texts([one["id"], one["error"]])) for one in snapshots["failed"]),
     )
 
 
@@ -174,15 +174,24 @@ def intention_as_json(intention: Intention) -> dict[str, Any]:
 
 
 def intention_from_json(raw: Mapping[str, Any]) -> Intention:
-    """The same intention again."""
+    """The same intention again. Raises KeyError, TypeError or ValueError where it is none."""
     return Intention(
         _moment(raw["at"]),
         _moment(raw["images_cutoff"]),
         _moment(raw["snapshots_cutoff"]),
-        tuple(raw["images"]),
-        tuple(raw["image_snapshots"]),
-        tuple(raw["snapshots"]),
+        _texts(raw["images"]),
+        _texts(raw["image_snapshots"]),
+        _texts(raw["snapshots"]),
     )
+
+
+def _texts(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list):
+        raise TypeError(raw)
+    texts = tuple(one for one in raw if isinstance(one, str))
+    if len(texts) < len(raw):
+        raise TypeError(raw)
+    return texts
 
 
 def _moment(text: str) -> datetime:

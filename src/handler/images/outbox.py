@@ -24,6 +24,7 @@ from handler.images.ec2 import Ec2Inventory
 from handler.images.journal import Journal
 from handler.images.outbox_table import LARGEST, Contents, OutboxTable, Refusal
 
+ANOTHER_RUN = "another run is at work"
 SLACK = timedelta(seconds=60)
 """Added to a run's time before it counts as dead: clocks differ a little."""
 MOST_OF_ONE = 2 * LONGEST_ERROR + 100
@@ -50,6 +51,8 @@ class Outbox:
         inventory: what is still there.
         journal: the log.
         clock: the time now (UTC).
+        others: those of the function's other agents, which work on the same images and snapshots. What
+            they left is accounted for as theirs; while one's run is at work, this one deletes nothing.
     """
 
     accepted: Callable[[], object]
@@ -58,6 +61,7 @@ class Outbox:
     inventory: Ec2Inventory
     journal: Journal
     clock: Callable[[], datetime]
+    others: Sequence[Outbox] = ()
     _kept: Contents | None = field(default=None, init=False)
     _stop: str | None = field(default=None, init=False)
     _down: str = field(default="", init=False)
@@ -66,7 +70,16 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Reports that wait for the backend."""
-        return 0 if self._kept is None else len(self._kept.waiting)
+        return len(self._own) + sum(one.waiting for one in self.others)
+
+    @property
+    def _own(self) -> tuple[CleanupReport, ...]:
+        return () if self._kept is None else self._kept.waiting
+
+    @property
+    def usable(self) -> bool:
+        """Whether the table has answered so far."""
+        return self._kept is not None
 
     @property
     def room(self) -> int:
@@ -89,7 +102,13 @@ class Outbox:
             TokenError: the client token is not to be had.
         """
         not_accepted = self._not_accepted()
-        self._stop = self._account_for_earlier_runs() or not_accepted
+        stops = []
+        for one in (self, *self.others):
+            stops.append(one.account_for_earlier_runs())
+            if not one.usable:
+                break  # the table is down, and each further question would take its time
+        full = None if self.room else "too many reports wait for the backend"
+        self._stop = next(filter(None, (*stops, not_accepted, full)), None)
 
     def _not_accepted(self) -> str | None:
         try:
@@ -101,22 +120,22 @@ class Outbox:
             return f"the backend did not accept the agent: {error}"
         return None
 
-    def _account_for_earlier_runs(self) -> str | None:
+    def account_for_earlier_runs(self) -> str | None:
         """Why this run may delete nothing."""
         loaded = self.table.load()
         if isinstance(loaded, AwsError):
             return self._note_down(loaded)
+        self._kept = loaded
         if loaded.unreadable is not None:
             self.journal.outbox_unreadable(loaded.unreadable)
-        self._kept = loaded
+            self._save(loaded)
         if loaded.intention is not None:
-            if loaded.busy_until is not None and loaded.busy_until > self.clock():
-                return "another run is at work"
+            if loaded.at_work(self.clock()):
+                return ANOTHER_RUN
             if (error := self._settle(loaded, loaded.intention)) is not None:
                 return f"what an earlier run deleted could not be looked up: {error}"
-        if self.waiting:
-            self._deliver()
-        return None if self.room else self._down or "too many reports wait for the backend"
+        self._deliver()
+        return self._down or None
 
     def intend(self, intention: Intention, seconds: float) -> str | None:
         """Write down what is about to be deleted. Returns why nothing may be after all."""
@@ -126,10 +145,20 @@ class Outbox:
         saved = self.table.save(replace(self._kept, intention=intention, busy_until=until))
         if isinstance(saved, AwsError):
             if saved.kind is ErrorKind.IN_USE:
-                return "another run is at work"
+                return ANOTHER_RUN
             return self._note_down(saved)
         self._kept, self._intends = saved, True
+        # Written before it is asked: of two that begin at once neither misses the other.
+        if any(one.may_be_at_work() for one in self.others):
+            self._intends = False
+            self._save(replace(saved, intention=None, busy_until=None))
+            return ANOTHER_RUN
         return None
+
+    def may_be_at_work(self) -> bool:
+        """Whether a run of this agent's is, as far as the table tells."""
+        loaded = self.table.load()
+        return isinstance(loaded, AwsError) or loaded.at_work(self.clock())
 
     def close(
         self, report: CleanupReport, ends: Sequence[Deletion], known: Collection[str]
@@ -152,7 +181,7 @@ class Outbox:
             self._save(Contents(waiting, left, None, refusals, self._kept.revision))
             if not report.empty and self._kept is not None:
                 return self._deliver()
-        if self.waiting:
+        if self._own:
             return False  # an empty report says nothing that could not wait
         return self._sent(report)
 
@@ -188,7 +217,7 @@ class Outbox:
 
     def _deliver(self) -> bool:
         """Send what waits, in order, up to the first that is not acknowledged; each is then forgotten."""
-        left = [] if self._kept is None else list(self._kept.waiting)
+        left = list(self._own)
         while left and self._sent(left[0], waiting=len(left)):
             left.pop(0)
             if self._kept is not None:

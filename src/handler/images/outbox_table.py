@@ -50,7 +50,8 @@ class Contents:
         intention: what a run set out to delete and has not accounted for.
         busy_until: until when (UTC) that run may still be at it.
         refusals: by id.
-        revision: counts the changes, so that two runs cannot overwrite each other's.
+        revision: the item's attribute as it was found, which counts the changes, so that two runs cannot
+            overwrite each other's; None where there is none.
         unreadable: the item as it was found, where it is none of ours.
     """
 
@@ -58,7 +59,7 @@ class Contents:
     intention: Intention | None = None
     busy_until: datetime | None = None
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
-    revision: int = 0
+    revision: Mapping[str, Any] | None = None
     unreadable: str | None = None
 
     @property
@@ -78,6 +79,11 @@ class Contents:
     def size(self) -> int:
         """Bytes."""
         return len(self.text.encode())
+
+    def at_work(self, now: datetime) -> bool:
+        """Whether the run whose intention this is may still be at it."""
+        until = self.busy_until
+        return self.intention is not None and until is not None and until > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +115,16 @@ class OutboxTable:
 
         IN_USE: somebody has.
         """
-        condition = {
-            "ConditionExpression": "attribute_not_exists(#id) OR #revision = :seen",
-            "ExpressionAttributeNames": {"#id": "id", "#revision": "revision"},
-            "ExpressionAttributeValues": {":seen": {"N": str(contents.revision)}},
+        condition: dict[str, Any] = {
+            "ConditionExpression": "attribute_not_exists(#revision)",
+            "ExpressionAttributeNames": {"#revision": "revision"},
         }
+        if contents.revision is not None:
+            condition["ConditionExpression"] += " OR #revision = :seen"
+            condition["ExpressionAttributeValues"] = {":seen": contents.revision}
         item: dict[str, Any] | None = None
         if contents.waiting or contents.intention or contents.refusals:
-            after = replace(contents, revision=contents.revision + 1, unreadable=None)
+            after = replace(contents, revision=_next(contents.revision), unreadable=None)
             item = self._item(after)
             answer = self._asked(self.client().put_item, **condition, Item=item)
         else:
@@ -152,7 +160,7 @@ class OutboxTable:
     def _item(self, contents: Contents) -> dict[str, Any]:
         return {
             **self._key,
-            "revision": {"N": str(contents.revision)},
+            "revision": contents.revision,
             "outbox": {"S": contents.text},
             "expiration": {"N": str(int(self.now()) + KEPT_SECONDS)},
         }
@@ -160,25 +168,31 @@ class OutboxTable:
 
 def _read(item: Mapping[str, Any]) -> Contents:
     """Also of an item that is none of ours: it must not stop every run to come."""
-    try:
-        revision = int(item["revision"]["N"])
-    except (KeyError, ValueError, TypeError):
-        revision = 0
+    revision = item.get("revision")
     try:
         body = json.loads(item["outbox"]["S"]) if "outbox" in item else _earlier(item)
         busy = body["busy_until"]
-        return Contents(
+        found = Contents(
             tuple(from_body(raw) for raw in body["waiting"]),
             intention_from_json(body["intention"]) if body["intention"] else None,
             datetime.fromtimestamp(busy, UTC) if busy is not None else None,
             {
-                key: Refusal(times, datetime.fromtimestamp(again, UTC))
+                key: Refusal(int(times), datetime.fromtimestamp(again, UTC))
                 for key, (times, again) in body["refusals"].items()
             },
             revision,
         )
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        _ = found.size  # it must be possible to write it, too
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Contents(revision=revision, unreadable=str(item))
+    return found
+
+
+def _next(revision: Mapping[str, Any] | None) -> dict[str, str]:
+    try:
+        return {"N": str(int(revision["N"]) + 1)} if revision else {"N": "1"}
+    except (KeyError, ValueError):
+        return {"N": "1"}
 
 
 def _earlier(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from handler.aws.errors import AwsError
@@ -36,20 +37,20 @@ class Dependencies:
 
     Attributes:
         accepted: asks the backend for the agent's list; raises BackendError unless it answers with one.
-        send: delivers one cleanup report; raises BackendError unless it is recorded.
+        send: delivers one cleanup report of an agent's; raises BackendError unless it is recorded.
         client: makes the boto3 client of a service, for looking: botocore makes a call again.
         destroying: makes EC2's client that makes each call once.
         calls: counts what is sent to AWS.
-        table: keeps what outlives the run.
+        tables: keep what outlives the run: for its agent, then for each other of the function's.
         journal: the log and the metrics.
     """
 
     accepted: Callable[[], object]
-    send: Callable[[dict[str, Any]], None]
+    send: Callable[[str, dict[str, Any]], None]
     client: Callable[[str], Any]
     destroying: Callable[[], Any]
     calls: CallCount
-    table: OutboxTable
+    tables: Sequence[OutboxTable]
     journal: Journal
 
 
@@ -116,14 +117,19 @@ class HousekeepingRun:
     def _outbox(self) -> Outbox | DryOutbox:
         if self.dry_run:
             return DryOutbox()
-        return Outbox(
-            self.to.accepted,
-            self.to.send,
-            self.to.table,
-            self._inventory(),
-            self.to.journal,
-            self.clock,
+        own, *others = (
+            Outbox(
+                self.to.accepted,
+                partial(self.to.send, table.agent_id),
+                table,
+                self._inventory(),
+                self.to.journal,
+                self.clock,
+            )
+            for table in self.to.tables
         )
+        own.others = others
+        return own
 
     def _choose(
         self,
@@ -169,7 +175,8 @@ class HousekeepingRun:
     def _note(self, inventory: Inventory, now: datetime) -> None:
         """For the doctor."""
         unseen = [str(one) for one in inventory.references.unseen]
-        note = UnseenNote(self.to.table.client, self.to.table.table)
+        table = self.to.tables[0]
+        note = UnseenNote(table.client, table.table)
         failed = note.leave(unseen, now) if unseen else None
         if failed is not None:
             self.to.journal.not_noted(failed)
