@@ -149,7 +149,7 @@ def _ask(
 def _date(response: requests.Response) -> datetime | None:
     try:
         stated = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return stated if stated.tzinfo else stated.replace(tzinfo=UTC)
 

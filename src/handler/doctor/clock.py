@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from handler.doctor.backend import REACHABLE, TLS
 from handler.doctor.dependencies import Dependencies, Unreached, examines
@@ -35,7 +35,7 @@ def least_skew(stated: datetime, sent: datetime, received: datetime) -> float:
     cut to the second. What that alone explains is no skew.
     """
     ahead = (stated - received).total_seconds()
-    behind = (stated + timedelta(seconds=1) - sent).total_seconds()
+    behind = (stated - sent).total_seconds() + 1  # a later date may be none
     return ahead if ahead > 0 else min(behind, 0.0)
 
 

@@ -170,6 +170,25 @@ class TestTheAnswer:
         assert told.of("warning") == {"list_shape"}
         assert "1 entries that are none" in told.checks["list_shape"]["found"]
 
+    @pytest.mark.parametrize(
+        ("date", "status", "found"),
+        [
+            ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "skipped", "bears no date"),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", "failed", "s ahead of ours"),
+        ],
+    )
+    def test_a_date_that_is_none_costs_no_other_check(
+        self, odd: Callable[..., Told], date: str, status: str, found: str
+    ) -> None:
+        def answer(exchange: Exchange) -> None:
+            exchange.handler.date_time_string = lambda *_: date  # type: ignore[method-assign]
+            exchange.genuine()
+
+        told = odd(answer)
+        assert told.checks["clock_skew"]["status"] == status
+        assert found in told.checks["clock_skew"]["found"]
+        assert told.of("failed") <= {"clock_skew"}
+
     @pytest.mark.parametrize(("seconds", "status"), [(-20, "warning"), (300, "failed")])
     def test_a_clock_that_is_off(self, odd: Callable[..., Told], seconds: int, status: str) -> None:
         def answer(exchange: Exchange) -> None:
