@@ -60,7 +60,7 @@ def _die(*_: object, **_more: object) -> bool:
 def _at_work(agent_id: str) -> dict[str, Any]:
     """The item of an agent whose run is at work."""
     at = "2025-11-25T12:30:00"
-    intended = {"at": at, "images_cutoff": at, "snapshots_cutoff": at}
+    intended: dict[str, Any] = {"at": at, "images_cutoff": at, "snapshots_cutoff": at}
     intended |= {"images": [], "image_snapshots": [], "snapshots": ["snap-00000001"]}
     until = (datetime.now(UTC) + timedelta(minutes=5)).timestamp()
     body = {"waiting": [], "busy_until": until, "refusals": {}, "intention": intended}

@@ -28,7 +28,7 @@ _INTENDED = {
     "image_snapshots": [],
     "snapshots": [],
 }
-_EMPTY = {"waiting": [], "busy_until": None, "refusals": {}, "intention": None}
+_EMPTY: dict[str, Any] = {"waiting": [], "busy_until": None, "refusals": {}, "intention": None}
 ODD_CONTENTS = [
     json.dumps({**_EMPTY, **odd})
     for odd in (

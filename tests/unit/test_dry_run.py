@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.lists import sound
 from handler.images.dry_run import RetentionRule, plan, recycle_bin_rules
+from handler.images.journal import Journal
 from handler.images.model import Image, Inventory, Kind, Policy, Reason, References, Unseen, Verdict
 from handler.images.rules import decide
+from handler.images.summary import summed_up
+from handler.telemetry import logger
 
 IMAGE = Verdict("ami-1", Kind.IMAGE, Reason.UNUSED, "old", parts=("snap-1", "snap-2"))
 PART = Verdict("snap-1", Kind.SNAPSHOT, Reason.UNUSED, "old")
@@ -73,3 +78,53 @@ def test_why_something_is_unproven_is_short_however_many_look_ups_failed() -> No
     assert len(verdict.why) < 500
     assert "/0 of" in verdict.why
     assert "497 more" in verdict.why
+
+
+DENIAL = "You are not authorized. Encoded authorization failure message: " + "é" * 900
+
+
+def test_why_something_is_unproven_is_short_however_long_the_errors_are() -> None:
+    now = datetime(2025, 11, 25, tzinfo=UTC)
+    shut = AwsError("UnauthorizedOperation", DENIAL, ErrorKind.REFUSED)
+    policy = Policy({}, "Keep", timedelta(30), timedelta(7), 1, 1)
+    names = ("instances", "EC2 Fleets", "Spot Fleets", "Spot requests")
+    image = Image("ami-1", now - timedelta(60))
+    unseen = tuple(Unseen(one, shut) for one in names)
+    (verdict,) = decide(Inventory((image,), (), References({}, unseen)), policy, now)
+    assert len(verdict.why.encode()) <= 1_000
+    assert all(one in verdict.why for one in names[:3])
+    (entry,) = plan([IMAGE], shut)
+    assert len(str(entry.recycle_bin)) < 500
+
+
+def test_a_plan_that_lambda_would_not_take_says_how_much_of_it_is_left_out() -> None:
+    many = [replace(STAYS, item_id=f"snap-{n}", why="é" * 400) for n in range(4_000)]
+    answer = summed_up(
+        [IMAGE, *many],
+        [],
+        Policy({}, "Keep", timedelta(30), timedelta(7), 1, 1),
+        datetime(2025, 11, 25, tzinfo=UTC),
+        look_ups_failed=0,
+        reported=False,
+        waiting=0,
+        calls=0,
+        plan=plan([*many, IMAGE], ()),
+    ).as_returned()
+    shown = answer["plan"]
+    assert isinstance(shown, list)
+    assert shown[0]["id"] == "ami-1"
+    assert answer["plan_left_out"] == 4_001 - len(shown)
+    assert len(json.dumps(answer)) < 6 * 2**20
+
+
+def test_a_line_of_what_stays_says_how_many_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(logger, "info", lambda _, extra: said.append(extra))
+    Journal(lambda _: None, "1").stayed([replace(STAYS, why="é" * 500)] * 150)
+    (line,) = said
+    assert line["count"] == 150
+    assert len(line["resources"]) + line["left_out"] == 150
+    assert 10 < len(line["resources"]) < 100
+    assert len(json.dumps(line)) < 256 * 1024

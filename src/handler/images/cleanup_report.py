@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handler.backend.wire import wire_time
+from handler.images.bounds import LONGEST_ERROR, cut
 from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Kind, Policy
-
-LONGEST_ERROR = 300
-"""Bytes of an error that are reported: EC2 adds kilobytes of encoded details to a denial."""
 
 STILL_THERE = "EC2 did not answer, and the next run found it still there"
 
@@ -199,7 +197,7 @@ def _moment(text: str) -> datetime:
 
 
 def _failure(end: Deletion) -> Failure:
-    return Failure(end.verdict.item_id, end.why.encode()[:LONGEST_ERROR].decode(errors="ignore"))
+    return Failure(end.verdict.item_id, cut(end.why, LONGEST_ERROR))
 
 
 def _failures(failures: Iterable[Failure]) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from handler.aws.errors import AwsError
 from handler.aws.lists import ask, read_all
+from handler.images.bounds import LONGEST_ERROR, cut
 from handler.images.model import Kind, Verdict
 
 NO_RULE = "no rule keeps it: it is gone for good"
@@ -94,7 +95,7 @@ def _recycled(
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/recycle-bin-factors.html)
     """
     if isinstance(rules, AwsError):
-        return f"the rules could not be looked up: {rules}"
+        return f"the rules could not be looked up: {cut(str(rules), LONGEST_ERROR)}"
     days = _days(verdict, rules)
     for part in verdict.parts:
         if days and part in going and (of_part := _days(going[part], rules)) < days:

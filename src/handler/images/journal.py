@@ -9,6 +9,7 @@ from typing import Any
 
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
+from handler.images.bounds import LONGEST_LINE, fitting
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Reason, Verdict
 from handler.images.summary import Summary
@@ -16,8 +17,6 @@ from handler.telemetry import COUNT, GIGABYTES, NO_UNIT, Metric, logger
 
 SHOWN = 100
 """Ids in one line."""
-LONGEST_ITEM = 100_000
-"""Characters of an item of the table in one line: one of CloudWatch Logs holds 256 KB."""
 _WORRYING = frozenset({DeletionStatus.FAILED, DeletionStatus.UNKNOWN})
 _TOLD = frozenset(
     {
@@ -92,10 +91,10 @@ class Journal:
 
     def outbox_unreadable(self, item: str) -> None:
         """Reports may be lost with it: these lines are the only copy."""
-        for start in range(0, len(item), LONGEST_ITEM):
+        for start in range(0, len(item), LONGEST_LINE):
             logger.error(
                 "what earlier runs left cannot be read, and is replaced; here it is",
-                extra={"item": item[start : start + LONGEST_ITEM], "from": start},
+                extra={"item": item[start : start + LONGEST_LINE], "from": start},
             )
 
     def stayed(self, verdicts: Sequence[Verdict]) -> None:
@@ -105,14 +104,14 @@ class Journal:
             if one.reason in _TOLD:
                 by_reason[one.reason].append(one)
         for reason, ones in by_reason.items():
-            logger.info(
-                f"stays: {reason.key}",
-                extra={
-                    "reason": reason.key,
-                    "count": len(ones),
-                    "resources": [f"{one.item_id}: {one.why}" for one in ones[:SHOWN]],
-                },
-            )
+            told = (f"{one.item_id}: {one.why}" for one in ones[:SHOWN])
+            fields = {
+                "reason": reason.key,
+                "count": len(ones),
+                "resources": (shown := list(fitting(told, LONGEST_LINE))),
+                "left_out": len(ones) - len(shown),
+            }
+            logger.info(f"stays: {reason.key}", extra=fields)
 
     def unreported(self, error: BackendError, waiting: int) -> None:
         """The deletions stand; the report is sent with the next run's."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
 from handler.aws.errors import AwsError
+from handler.images.bounds import LONGEST_WHY, cut
 
 SOURCE_TAG = "SourceInstance"
 """The tag that names the instance from which an image was made."""
@@ -204,4 +205,4 @@ def oldest_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 def keep(verdict: Verdict, reason: Reason, why: str) -> Verdict:
     """The same item, which stays after all."""
-    return replace(verdict, reason=reason, why=why)
+    return replace(verdict, reason=reason, why=cut(why, LONGEST_WHY))

@@ -18,7 +18,8 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.retry import LATE
 from handler.backend.errors import BackendError
 from handler.backend.token import TokenError
-from handler.images.cleanup_report import LONGEST_ERROR, CleanupReport, Intention, as_body
+from handler.images.bounds import LONGEST_ERROR
+from handler.images.cleanup_report import CleanupReport, Intention, as_body
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.ec2 import Ec2Inventory
 from handler.images.journal import Journal

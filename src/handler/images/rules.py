@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from handler.aws.errors import AwsError
+from handler.images.bounds import LONGEST_ERROR, LONGEST_WHY, cut
 from handler.images.index import Index
 from handler.images.model import (
     SOURCE_TAG,
@@ -162,7 +163,8 @@ def _unproven(index: Index, item: Image | Snapshot) -> str | None:
         failed.append(f"volumes ({volumes})")
     if (more := len(failed) - FAILURES_SHOWN) > 0:
         failed = [*failed[:FAILURES_SHOWN], f"and {more} more, each in a line of the log"]
-    return "could not be looked up: " + "; ".join(failed) if failed else None
+    told = "; ".join(cut(one, LONGEST_ERROR) for one in failed)
+    return f"could not be looked up: {told}" if failed else None
 
 
 IMAGE_RULES: tuple[tuple[Reason, Rule[Image]], ...] = (
@@ -252,5 +254,5 @@ def _on_snapshot(index: Index, snapshot: Snapshot) -> Verdict:
 def _first(rules: Iterable[tuple[Reason, Rule[T]]], index: Index, item: T) -> tuple[Reason, str]:
     for reason, rule in rules:
         if (why := rule(index, item)) is not None:
-            return reason, why
+            return reason, cut(why, LONGEST_WHY)
     return Reason.UNUSED, "old, and proven unused"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from handler.images.bounds import LONGEST_PLAN, fitting
 from handler.images.choose import Choice
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.dry_run import PlanEntry
@@ -64,7 +65,7 @@ class Summary:
         return self.gigabytes * DOLLARS_PER_GB_MONTH
 
     def as_returned(self) -> dict[str, object]:
-        """The handler's answer: every count, zeros too; the plan only in a dry run."""
+        """The handler's answer: every count, zeros too; in a dry run the plan, as far as Lambda takes it."""
         answer: dict[str, object] = {
             "images_considered": self.considered.get(Kind.IMAGE, 0),
             "snapshots_considered": self.considered.get(Kind.SNAPSHOT, 0),
@@ -87,7 +88,10 @@ class Summary:
             "dry_run": self.dry_run,
         }
         if self.dry_run:
-            answer["plan"] = [entry.as_returned() for entry in self.plan]
+            entries = (entry.as_returned() for entry in self.plan)
+            answer["plan"] = shown = list(fitting(entries, LONGEST_PLAN))
+            if len(shown) < len(self.plan):
+                answer["plan_left_out"] = len(self.plan) - len(shown)
         return answer
 
 
