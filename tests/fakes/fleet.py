@@ -33,6 +33,7 @@ class FakeFleet:
         self.silent: set[str] = set()
         self.standing: set[str] = set()
         self.disabled: set[str] = set()
+        self.unknown_requests: dict[str, AwsError] = {}
         self.replacing: dict[str, bool | AwsError] = {}
         self.group_members: dict[str, Member | AwsError] = {}
         self.cancelled: list[str] = []
@@ -47,6 +48,7 @@ class FakeFleet:
         self.terminated: list[str] = []
         self.shrunk: list[str] = []
         self.before_look: Callable[[], None] = lambda: None
+        self.before_requests: Callable[[], None] = lambda: None
         self.before_terminate: Callable[[], None] = lambda: None
         self.clock: Callable[[], datetime] = lambda: NOW
         self._lock = Lock()
@@ -129,13 +131,18 @@ class FakeFleet:
             and (one.instance_id in ids or one.tags.get("LogicalAgentId") in logical_ids)
         )
 
-    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
+    def standing_requests(
+        self, requests: Collection[str]
+    ) -> Mapping[str, str | AwsError | None] | AwsError:
         self._note("standing_requests", requests)
+        self.before_requests()
         if self.standing_error is not None:
             return self.standing_error
-        return {
-            one: "disabled" if one in self.disabled else "active"
-            for one in self.standing.intersection(requests)
+        states: dict[str, str | AwsError | None] = dict.fromkeys(requests)
+        states |= dict.fromkeys(self.standing.intersection(requests), "active")
+        states |= dict.fromkeys(self.disabled.intersection(requests), "disabled")
+        return states | {
+            one: self.unknown_requests[one] for one in requests if one in self.unknown_requests
         }
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:

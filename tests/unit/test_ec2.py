@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handler.aws.errors import AwsError
+from handler.aws.errors import AwsError, ErrorKind
 from handler.instances.ec2 import APART, Ec2Machines
 from handler.instances.model import Observed, State
 from handler.instances.ports import Accepted
@@ -285,9 +285,71 @@ def test_standing_requests_are_told_with_their_state(aws: Emulator, machines: Ec
         one: aws.fleet.instances[one].spot_request_id or "" for one in (once, kept, stopped)
     }
     assert machines.standing_requests(requests.values()) == {
+        requests[once]: None,
         requests[kept]: "active",
         requests[stopped]: "disabled",
     }
+
+
+def spot_requests(aws: Emulator, number: int) -> list[str]:
+    """The requests of so many new instances, which would launch another."""
+    ids = [aws.fleet.launch(spot="persistent") for _ in range(number)]
+    return [aws.fleet.instances[one].spot_request_id or "" for one in ids]
+
+
+def test_a_request_that_ec2_does_not_know_hides_no_other(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    shown, new, old = spot_requests(aws, 3)
+    aws.fleet.requests[new].unseen_until = aws.fleet.clock() + 60
+    del aws.fleet.requests[old]
+    states = machines.standing_requests([shown, new, old])
+    assert not isinstance(states, AwsError)
+    assert states[shown] == "active"
+    assert {states[one].kind for one in (new, old)} == {ErrorKind.MISSING}  # type: ignore[union-attr]
+
+
+def test_a_request_that_ec2_neither_shows_nor_denies_is_not_known(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    (one,) = spot_requests(aws, 1)
+    empty = "<R><spotInstanceRequestSet/></R>"
+    aws.faults.add("DescribeSpotInstanceRequests", raw(200, empty), times=1)
+    states = machines.standing_requests([one])
+    assert not isinstance(states, AwsError)
+    assert isinstance(states[one], AwsError)
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_many_forgotten_requests_are_few_calls(
+    aws: Emulator, machines: Ec2Machines, *, anonymous: bool
+) -> None:
+    requests = spot_requests(aws, 250)
+    aws.quirks.anonymous_errors = anonymous
+    for one in requests[:-20]:
+        del aws.fleet.requests[one]
+    states = machines.standing_requests(requests)
+    assert not isinstance(states, AwsError)
+    assert states.keys() == set(requests)
+    assert {states[one] for one in requests[:-20]}.isdisjoint({None, "active"})
+    assert aws.calls.count("DescribeSpotInstanceRequests") <= APART + 2
+
+
+def test_more_than_a_call_s_filters_hold_are_several_calls(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    ids = [
+        aws.fleet.launch(spot="persistent", tags={"LogicalAgentId": f"a{n}"}) for n in range(201)
+    ]
+    requests = {aws.fleet.instances[one].spot_request_id or "": one for one in ids}
+    assert machines.standing_requests(requests) == dict.fromkeys(requests, "active")
+    assert machines.live_from(requests) == {one: request for request, one in requests.items()}
+    for found in (
+        machines.neighbours({f"a{n}" for n in range(201)}, ()),
+        machines.neighbours((), ids),
+    ):
+        assert not isinstance(found, AwsError)
+        assert {one.instance_id for one in found} == set(ids)
 
 
 def test_the_fleet_is_counted_by_tags_or_by_the_worker_s(

@@ -87,8 +87,14 @@ class Machines(Protocol):
         """Ask Auto Scaling once to terminate a member, which the group does not replace."""
         ...
 
-    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
-        """The persistent ones of these Spot requests that are not over: request → its state."""
+    def standing_requests(
+        self, requests: Collection[str]
+    ) -> Mapping[str, str | AwsError | None] | AwsError:
+        """Of each of these Spot requests its state, or None where it launches nothing any more.
+
+        Or why that is not known; of the kind MISSING: EC2 says that it does not exist, which it
+        also says of a new one.
+        """
         ...
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
