@@ -8,6 +8,7 @@ from datetime import datetime
 from threading import Lock
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import OUT_OF_TIME
 from handler.instances.model import Ending, Instance, Observed, State
 from handler.instances.ports import Accepted, Change
 from handler.instances.surroundings import Leaving, Member
@@ -48,6 +49,7 @@ class FakeFleet:
         self.terminated: list[str] = []
         self.shrunk: list[str] = []
         self.before_look: Callable[[], None] = lambda: None
+        self.before_member: Callable[[], None] = lambda: None
         self.before_requests: Callable[[], None] = lambda: None
         self.before_terminate: Callable[[], None] = lambda: None
         self.clock: Callable[[], datetime] = lambda: NOW
@@ -98,10 +100,17 @@ class FakeFleet:
         self._note("fleets", fleets)
         return {one: self.replacing[one] for one in fleets if one in self.replacing}
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
         self._note("members", ids)
         free = Member(Leaving.NO, protected_from_scale_in=False, termination_protected=False)
-        return {one: self.group_members.get(one, free) for one in ids}
+        answers: dict[str, Member | AwsError] = dict.fromkeys(ids, OUT_OF_TIME)
+        for one in ids:
+            if left() > 0:
+                self.before_member()
+                answers[one] = self.group_members.get(one, free)
+        return answers
 
     def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
         self._note("fleet_size", [*(f"{key}={value}" for key, value in tags.items()), *or_keys])

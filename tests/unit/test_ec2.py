@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from botocore.config import Config
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import OUT_OF_TIME
 from handler.instances.ec2 import APART, Ec2Machines
 from handler.instances.model import Observed, State
 from handler.instances.ports import Accepted
 from handler.instances.surroundings import Leaving, Member
 from tools.ec2_emulator import Emulator
-from tools.ec2_emulator.faults import cut, error, raw
+from tools.ec2_emulator.faults import cut, error, raw, silent
 
 GHOSTS = ["i-0123456789abcdef0", "i-0123456789abcdef1"]
 EKS = "eks.amazonaws.com"
@@ -233,7 +235,22 @@ def test_a_member_s_state_is_compared_whole(
     one = aws.fleet.launch(asg="web", protected=True)
     aws.fleet.groups["web"].states[one] = state
     aws.fleet.groups["web"].protected_from_scale_in.add(one)
-    assert machines.members([one]) == {one: Member(leaving, True, True)}
+    assert machines.members([one], lambda: 60.0) == {one: Member(leaving, True, True)}
+
+
+def test_a_member_that_is_not_answered_for_in_time_keeps_no_other_waiting(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    late, *others = (aws.fleet.launch(asg="web") for _ in range(3))
+    aws.faults.add(
+        "DescribeInstanceAttribute",
+        silent(2.0),
+        times=None,
+        when=lambda call: call.parameters["InstanceId"] == late,
+    )
+    until = time.monotonic() + 0.7
+    found = machines.members([late, *others, GHOSTS[0]], lambda: until - time.monotonic())
+    assert found == {late: OUT_OF_TIME, **dict.fromkeys(others, Member(Leaving.NO, False, False))}
 
 
 @pytest.mark.parametrize(("state", "asked", "desired"), [
@@ -289,6 +306,18 @@ def test_standing_requests_are_told_with_their_state(aws: Emulator, machines: Ec
         requests[kept]: "active",
         requests[stopped]: "disabled",
     }
+
+
+@pytest.mark.parametrize("long", ["x" * 256, "*" * 200])
+def test_a_long_tag_is_asked_for_by_its_beginning(
+    aws: Emulator, machines: Ec2Machines, long: str
+) -> None:
+    """EC2 takes 255 characters, and a tag may have one more."""
+    ids = {aws.fleet.launch(tags={"LogicalAgentId": one}) for one in (long, "web")}
+    aws.fleet.launch(tags={"LogicalAgentId": "other"})
+    found = machines.neighbours({long, "web"}, ())
+    assert not isinstance(found, AwsError)
+    assert {one.instance_id for one in found} == ids
 
 
 def spot_requests(aws: Emulator, number: int) -> list[str]:

@@ -48,6 +48,12 @@ def literal(value: str) -> str:
     return re.sub(r"([\\*?])", r"\\\1", value)
 
 
+def like(value: str) -> str:
+    """A filter's value that matches this one; a long one by its beginning, which may match others too."""
+    whole = literal(value)
+    return whole if len(whole) <= LONGEST_VALUE else f"{literal(value[: LONGEST_VALUE // 2])}*"
+
+
 def in_calls(
     name: str, values: Collection[str], *others: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:

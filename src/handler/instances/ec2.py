@@ -13,6 +13,7 @@ from handler.instances.calls import (
     chunks,
     filtered,
     in_calls,
+    like,
     literal,
     once,
     read_all,
@@ -124,11 +125,11 @@ class Ec2Machines:
     def neighbours(
         self, logical_ids: Collection[str], ids: Collection[str]
     ) -> tuple[Instance, ...] | AwsError:
-        """Running instances by their tag and by their ids."""
+        """Running instances by their tag and by their ids; others may be among them."""
         found: list[Instance] = []
         running = filtered("instance-state-name", [State.RUNNING])
         for name, values in (
-            (f"tag:{LOGICAL_ID_TAG}", [literal(one) for one in sorted(logical_ids)]),
+            (f"tag:{LOGICAL_ID_TAG}", [like(one) for one in sorted(logical_ids)]),
             ("instance-id", sorted(ids)),
         ):
             for filters in in_calls(name, values, running):
@@ -165,9 +166,11 @@ class Ec2Machines:
         """DescribeFleets and DescribeSpotFleetRequests."""
         return replacing(self.looking, fleets)
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
         """DescribeAutoScalingInstances, and of each shown DescribeInstanceAttribute."""
-        return members(self.autoscaling(), self.looking, ids)
+        return members(self.autoscaling(), self.looking, ids, left)
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""

@@ -61,7 +61,10 @@ class Machines(Protocol):
     def neighbours(
         self, logical_ids: Collection[str], ids: Collection[str]
     ) -> tuple[Instance, ...] | AwsError:
-        """Running instances that bear one of these `LogicalAgentId`s, or have one of these ids."""
+        """Running instances that bear one of these `LogicalAgentId`s, or have one of these ids.
+
+        Others may be among them.
+        """
         ...
 
     def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
@@ -72,8 +75,13 @@ class Machines(Protocol):
         """Which of these EC2 Fleets and Spot Fleets replace their members; one not shown is absent."""
         ...
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
-        """What Auto Scaling and EC2 show of these members of groups; one not shown is absent."""
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
+        """What Auto Scaling and EC2 show of these members of groups; one not shown is absent.
+
+        Those that were not asked for within so many seconds are `OUT_OF_TIME`.
+        """
         ...
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
