@@ -42,10 +42,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """EC2's answer to a call that it carried out; an id may be missing from it."""
+    """EC2's answer to a call that it carried out.
+
+    Attributes:
+        changes: by id; one may be missing.
+        request_id: EC2's.
+        left_out: ids that were not asked for after all, since they were judged again before.
+    """
 
     changes: Mapping[str, Change]
     request_id: str | None
+    left_out: frozenset[str] = frozenset()
 
 
 class Machines(Protocol):
