@@ -104,6 +104,23 @@ def test_one_bad_request_does_not_hold_the_others_back(around: FakeDependencies)
     assert (ids(free), held.marked.instance_id) == ([iid(1)], iid(2))
 
 
+def test_a_request_that_was_left_out_puts_no_blame_on_the_others(around: FakeDependencies) -> None:
+    clock, given = FakeClock(), [spot(n) for n in range(1, 5)]
+    clock.pass_by(12)
+    around.fleet.standing = {one.instance.spot_request or "" for one in given}
+    around.fleet.faults = [error(ErrorKind.REFUSED)]
+
+    def protect() -> None:
+        if around.fleet.called("cancel"):
+            protected = instance(1, tags=OURS | {"DoNotTerminate": ""}, spot_request=ONE)
+            around.fleet.instances[iid(1)] = protected
+
+    around.fleet.before_look = protect
+    free, (held,) = cancel(around, *given, clock=clock)
+    assert (len(free), held.marked.instance_id) == (3, iid(1))
+    assert ONE not in around.fleet.cancelled
+
+
 def test_requests_that_cannot_be_looked_up_hold_every_spot_instance_back(
     around: FakeDependencies,
 ) -> None:

@@ -7,7 +7,7 @@ and an instance whose request could not be cancelled is left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from handler.aws.errors import AwsError, ErrorKind
@@ -16,7 +16,7 @@ from handler.aws.retry import FRESH_FOR
 from handler.instances.bisect import Answer, bisect
 from handler.instances.guard import ToTerminate, defer, deny
 from handler.instances.outcome import Result
-from handler.instances.ports import CancelledRequest, Machines
+from handler.instances.ports import Accepted, CancelledRequest, Machines
 from handler.instances.terminate import Terminator
 
 OVER = frozenset({"cancelled", "closed", "completed", "failed"})
@@ -120,15 +120,17 @@ class StandingRequests:
                 for request in going
                 if all(one.marked.instance_id in to_go for one in behind[request])
             ]
-            return None if going else CHANGED
+            return None if going else Accepted({}, None, frozenset(requests))
 
         stale = self._fresh_until <= self.terminator.clock()
         if stale and (nothing := look_again()) is not None:
             return nothing
-        return self.terminator.retry(
+        answer = self.terminator.retry(
             lambda: self.machines.cancel_requests(going, dry_run=self.terminator.dry_run),
             look_again,
         )
+        left_out = frozenset(requests) - frozenset(going)
+        return replace(answer, left_out=left_out) if isinstance(answer, Accepted) else answer
 
     def _split(self, decisions: Sequence[ToTerminate]) -> tuple[list[ToTerminate], list[Result]]:
         free: list[ToTerminate] = []
@@ -177,6 +179,8 @@ def _still_standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError 
     """Why a request may still launch: success is a returned state, not a call without error."""
     if isinstance(answer, AwsError):
         return answer
+    if request in answer.left_out:
+        return CHANGED
     if dry_run:
         return None
     change = answer.changes.get(request)
