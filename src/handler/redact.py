@@ -17,7 +17,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any
 from urllib.parse import quote, unquote
@@ -84,11 +84,7 @@ def _can_be_hidden(secret: str) -> bool:
 
 def text(said: str) -> str:
     """The same without secrets."""
-    for secret in _known:
-        if len(secret) >= SHORTEST_CUT:
-            said = _without_beginnings(said, secret)
-        elif secret in said:
-            said = said.replace(secret, HIDDEN)
+    said = _without(said, [place for secret in _known for place in _places(said, secret)])
     for pattern in _spelled:
         said = pattern.sub(HIDDEN, said)
     if "://" in said:
@@ -98,18 +94,28 @@ def text(said: str) -> str:
     return said
 
 
-def _without_beginnings(said: str, secret: str) -> str:
-    head = secret[:HEAD]
+def _places(said: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Where a secret stands in a text, from and to; of a long one its beginning, as far as it goes."""
+    head = secret[:HEAD] if len(secret) >= SHORTEST_CUT else secret
     at = said.find(head)
     while at >= 0:
-        end = at + HEAD
-        for expected in secret[HEAD:]:
+        end = at + len(head)
+        for expected in secret[len(head) :]:
             if said[end : end + 1] != expected:
                 break
             end += 1
-        said = said[:at] + HIDDEN + said[end:]
-        at = said.find(head, at + len(HIDDEN))
-    return said
+        yield at, end
+        at = said.find(head, end)
+
+
+def _without(said: str, places: Sequence[tuple[int, int]]) -> str:
+    """Each of these hidden; those that overlap (secrets that begin alike) as one."""
+    shown, upto = [], 0
+    for begin, end in sorted(places):
+        if begin >= upto:
+            shown += [said[upto:begin], HIDDEN]
+        upto = max(upto, end)
+    return "".join([*shown, said[upto:]])
 
 
 def tree(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -173,7 +179,7 @@ def quiet(own: str) -> None:
         said = "(not shown: a library's, below WARNING)"
         if level >= logging.WARNING:
             trouble = made.exc_info and made.exc_info[1]
-            said = text(made.getMessage() + (f": {trouble!r}" if trouble else ""))
+            said = text(_message(made) + (f": {trouble!r}" if trouble else ""))
         made.msg, made.args, made.exc_info, made.stack_info = said, (), None, None
         return made
 
@@ -181,3 +187,11 @@ def quiet(own: str) -> None:
     logging.captureWarnings(capture=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Its message, or its parts where they do not fit together: logging never raises."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - whatever an argument's own text raises
+        return f"{record.msg} {record.args}"

@@ -118,7 +118,7 @@ def member(player: Player, fact: Fact) -> dict[str, Any]:
     unprotected = replace(PROTECTIONS[0], answer={"DisableApiTermination": {"Value": False}})
     with running() as other:
         other.play(unprotected)
-        found = members(player.client("autoscaling"), other.client("ec2"), [ONE])[ONE]
+        found = members(player.client("autoscaling"), other.client("ec2"), [ONE], lambda: 60.0)[ONE]
     assert not isinstance(found, AwsError)
     return {
         "leaving": found.leaving.name.lower().replace("_", " "),
@@ -131,7 +131,7 @@ def protection(player: Player, fact: Fact) -> dict[str, Any]:
     player.play(fact)
     with running() as other:
         other.play(MEMBERS[0])
-        found = members(other.client("autoscaling"), player.client("ec2"), [ONE])[ONE]
+        found = members(other.client("autoscaling"), player.client("ec2"), [ONE], lambda: 60.0)[ONE]
     assert not isinstance(found, AwsError)
     return {"protected": found.termination_protected}
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from threading import Lock
 
 from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import OUT_OF_TIME
 from handler.instances.model import Ending, Instance, Observed, State
 from handler.instances.ports import Accepted, Change
 from handler.instances.surroundings import Leaving, Member
@@ -33,6 +34,7 @@ class FakeFleet:
         self.silent: set[str] = set()
         self.standing: set[str] = set()
         self.disabled: set[str] = set()
+        self.unknown_requests: dict[str, AwsError] = {}
         self.replacing: dict[str, bool | AwsError] = {}
         self.group_members: dict[str, Member | AwsError] = {}
         self.cancelled: list[str] = []
@@ -47,6 +49,8 @@ class FakeFleet:
         self.terminated: list[str] = []
         self.shrunk: list[str] = []
         self.before_look: Callable[[], None] = lambda: None
+        self.before_member: Callable[[], None] = lambda: None
+        self.before_requests: Callable[[], None] = lambda: None
         self.before_terminate: Callable[[], None] = lambda: None
         self.clock: Callable[[], datetime] = lambda: NOW
         self._lock = Lock()
@@ -96,10 +100,17 @@ class FakeFleet:
         self._note("fleets", fleets)
         return {one: self.replacing[one] for one in fleets if one in self.replacing}
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
         self._note("members", ids)
         free = Member(Leaving.NO, protected_from_scale_in=False, termination_protected=False)
-        return {one: self.group_members.get(one, free) for one in ids}
+        answers: dict[str, Member | AwsError] = dict.fromkeys(ids, OUT_OF_TIME)
+        for one in ids:
+            if left() > 0:
+                self.before_member()
+                answers[one] = self.group_members.get(one, free)
+        return answers
 
     def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
         self._note("fleet_size", [*(f"{key}={value}" for key, value in tags.items()), *or_keys])
@@ -129,13 +140,18 @@ class FakeFleet:
             and (one.instance_id in ids or one.tags.get("LogicalAgentId") in logical_ids)
         )
 
-    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
+    def standing_requests(
+        self, requests: Collection[str]
+    ) -> Mapping[str, str | AwsError | None] | AwsError:
         self._note("standing_requests", requests)
+        self.before_requests()
         if self.standing_error is not None:
             return self.standing_error
-        return {
-            one: "disabled" if one in self.disabled else "active"
-            for one in self.standing.intersection(requests)
+        states: dict[str, str | AwsError | None] = dict.fromkeys(requests)
+        states |= dict.fromkeys(self.standing.intersection(requests), "active")
+        states |= dict.fromkeys(self.disabled.intersection(requests), "disabled")
+        return states | {
+            one: self.unknown_requests[one] for one in requests if one in self.unknown_requests
         }
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:

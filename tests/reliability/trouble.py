@@ -38,7 +38,12 @@ def _plain(operation: str, fault: Fault) -> Trouble:
 
 def _slow(operation: str) -> Trouble:
     """Carried out, but only after so long: by the clock that the run's limit goes by."""
-    return _aws(operation, lambda world: faults.meanwhile(lambda: world.clock.sleep(6)))
+
+    def take_long(world: World) -> None:
+        world.clock.sleep(6)
+        world.clock_jumps += 1
+
+    return _aws(operation, lambda world: faults.meanwhile(lambda: take_long(world)))
 
 
 def _of_ec2(operation: str) -> dict[str, Trouble]:

@@ -65,6 +65,7 @@ class Run:
         took: seconds, by the clock that Lambda's limit goes by.
         backend_faults: faults that its calls to the backend met.
         ledger_broken: whether the idempotency table did not give its own answer to one of its calls.
+        clock_jumped: whether a slow call to AWS moved the clock: for reports under way beside it, too.
     """
 
     variables: dict[str, str]
@@ -78,6 +79,7 @@ class Run:
     took: float
     backend_faults: list[str]
     ledger_broken: bool
+    clock_jumped: bool
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,6 +118,8 @@ class World:
     """What this execution environment has seen in lists."""
     table_is_busy: bool = False
     """Whether other transactions are in the way of the table's writes."""
+    clock_jumps: int = 0
+    """How often a slow call to AWS has moved the clock."""
 
     # The account.
 
@@ -236,7 +240,7 @@ class World:
     ) -> Run:
         """One run; an error other than a backend that is not to be had comes through."""
         variables = {**(settings or {}), **more}
-        gate, began = self.gate, self.clock()
+        gate, began, jumps = self.gate, self.clock(), self.clock_jumps
         before = {key: each.state for key, each in self.instances.items()}
         live = {key for key, each in self.instances.items() if each.live}
         marks = len(self.aws.calls), len(gate.recorded), len(gate.fired), len(gate.lists)
@@ -263,6 +267,7 @@ class World:
             self.table_is_busy
             or any(_is_broken(call) for call in calls)
             or any("table not usable" in line["message"] for line in wrote.lines),
+            self.clock_jumps > jumps,
         )
         self.runs.append(run)
         return run

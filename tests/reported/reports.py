@@ -85,6 +85,34 @@ KINDS = (
         ("fastai/fastec2#14", "ansible/ansible#69145", "claffin/cloudproxy#48"),
     ),
     Kind(
+        "A Spot request that EC2 does not show yet is taken for one that does not exist",
+        "Its instance waits until EC2 has had the time to show it; one long marked ends",
+        f"{RUN}::test_a_spot_request_that_is_not_shown_yet_holds_its_instance_back",
+        (
+            "cloudfoundry/bosh#577",
+            "aws/aws-sdk-ruby#1559",
+            "docker-archive-public/docker.machine#3539",
+            "NixOS/nixops#1022",
+        ),
+    ),
+    Kind(
+        "With two hundred instances a look-up's filters hold more values than EC2 takes",
+        "The values of all of a call's filters are counted; it takes several calls",
+        f"{RUN}::test_more_spot_requests_than_one_call_takes_are_all_cancelled",
+        (
+            "ansible/ansible#16184",
+            "gjbae1212/gossm#35",
+            "gjbae1212/gossm#47",
+            "apache/druid#1954",
+        ),
+    ),
+    Kind(
+        "One value in a filter is too long, and the look-up fails for all",
+        "A long tag is asked for by its beginning, and what is no id not as one",
+        f"{RUN}::test_an_odd_tag_of_one_replica_costs_the_others_nothing",
+        ("ansible-collections/amazon.aws#2393", "pulumi/pulumi-aws#931"),
+    ),
+    Kind(
         "An Auto Scaling group launches a terminated member again, however often",
         "A member is refused, with its group's name",
         f"{RUN}::test_a_groups_member_is_left_to_its_group",

@@ -73,6 +73,49 @@ def test_a_persistent_spot_request_brings_nothing_back(world: World) -> None:
     assert [each.state for each in world.aws.fleet.requests.values()] == ["cancelled"]
 
 
+def test_a_spot_request_that_is_not_shown_yet_holds_its_instance_back(world: World) -> None:
+    replica = world.aws.fleet.launch(tags=MANAGED, spot="persistent")
+    world.operator.enable_manual_replica(world.agent_id, replica)
+    world.operator.disable_manual_replica(world.agent_id)
+    request = world.aws.fleet.requests[world.aws.fleet.instances[replica].spot_request_id or ""]
+    request.unseen_until = world.clock() + 60
+    assert world.counts() == {"listed": 1, "deferred": 1}
+    world.clock.advance(61)
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert (world.aws.fleet.live, request.state) == ([], "cancelled")
+
+
+def test_a_spot_request_that_ec2_has_forgotten_does_not_hold_its_instance_back(
+    world: World,
+) -> None:
+    world.zombies(spot="persistent")
+    world.aws.fleet.requests.clear()
+    assert world.counts() == {"listed": 1, "terminated": 1}
+    assert world.aws.fleet.live == []
+
+
+def test_more_spot_requests_than_one_call_takes_are_all_cancelled(world: World) -> None:
+    world.zombies(201, spot="persistent")
+    assert world.counts() == {"listed": 201, "terminated": 201}
+    assert world.aws.fleet.live == []
+    world.run()  # looks whether one of them came back
+    assert world.aws.calls.count("DescribeInstances", "FilterLimitExceeded") == 0
+
+
+def test_an_odd_tag_of_one_replica_costs_the_others_nothing(world: World) -> None:
+    (parent,) = world.launch()
+    parents = [parent, parent, "*", "x" * 256]
+    replicas = [
+        world.aws.fleet.launch(tags={**MANAGED, "ParentInstance": one, "LogicalAgentId": "y" * 256})
+        for one in parents
+    ]
+    for one in replicas:
+        world.operator.enable_manual_replica(world.agent_id, one)
+        world.operator.disable_manual_replica(world.agent_id)
+    assert world.counts() == {"listed": 4, "terminated": 2, "refused": 2}
+    assert world.aws.fleet.live == [parent, *replicas[2:]]
+
+
 def test_a_groups_member_is_left_to_its_group(world: World) -> None:
     [member] = world.zombies(asg="web")
     assert world.counts() == {"listed": 1, "refused": 1}

@@ -331,3 +331,12 @@ def test_a_body_that_drips_is_not_waited_for() -> None:
     call = Call(Dripping(200))
     assert "took longer than there was time" in call.refusal()
     assert call.clock.left == 0
+
+
+def test_nothing_is_sent_after_a_pause_that_outlasted_the_time() -> None:
+    """Frozen between two tries, and thawed with a later run."""
+    call = Call(ProtocolError("x"), Answer(200, ACKNOWLEDGED), seconds=60)
+    object.__setattr__(call.api, "sleep", lambda _: call.clock.pass_by(3600))
+    with pytest.raises(BackendError, match="no time was left"):
+        call.post()
+    assert len(call.session.asked) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +10,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handler.aws.errors import AwsError
+from handler.aws.errors import AwsError, ErrorKind
+from handler.aws.retry import OUT_OF_TIME
 from handler.instances.ec2 import APART, Ec2Machines
 from handler.instances.model import Observed, State
 from handler.instances.ports import Accepted
 from handler.instances.surroundings import Leaving, Member
 from tools.ec2_emulator import Emulator
-from tools.ec2_emulator.faults import cut, error, raw
+from tools.ec2_emulator.faults import cut, error, raw, silent
 
 GHOSTS = ["i-0123456789abcdef0", "i-0123456789abcdef1"]
 EKS = "eks.amazonaws.com"
@@ -233,7 +235,22 @@ def test_a_member_s_state_is_compared_whole(
     one = aws.fleet.launch(asg="web", protected=True)
     aws.fleet.groups["web"].states[one] = state
     aws.fleet.groups["web"].protected_from_scale_in.add(one)
-    assert machines.members([one]) == {one: Member(leaving, True, True)}
+    assert machines.members([one], lambda: 60.0) == {one: Member(leaving, True, True)}
+
+
+def test_a_member_that_is_not_answered_for_in_time_keeps_no_other_waiting(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    late, *others = (aws.fleet.launch(asg="web") for _ in range(3))
+    aws.faults.add(
+        "DescribeInstanceAttribute",
+        silent(2.0),
+        times=None,
+        when=lambda call: call.parameters["InstanceId"] == late,
+    )
+    until = time.monotonic() + 0.7
+    found = machines.members([late, *others, GHOSTS[0]], lambda: until - time.monotonic())
+    assert found == {late: OUT_OF_TIME, **dict.fromkeys(others, Member(Leaving.NO, False, False))}
 
 
 @pytest.mark.parametrize(("state", "asked", "desired"), [
@@ -285,9 +302,83 @@ def test_standing_requests_are_told_with_their_state(aws: Emulator, machines: Ec
         one: aws.fleet.instances[one].spot_request_id or "" for one in (once, kept, stopped)
     }
     assert machines.standing_requests(requests.values()) == {
+        requests[once]: None,
         requests[kept]: "active",
         requests[stopped]: "disabled",
     }
+
+
+@pytest.mark.parametrize("long", ["x" * 256, "*" * 200])
+def test_a_long_tag_is_asked_for_by_its_beginning(
+    aws: Emulator, machines: Ec2Machines, long: str
+) -> None:
+    """EC2 takes 255 characters, and a tag may have one more."""
+    ids = {aws.fleet.launch(tags={"LogicalAgentId": one}) for one in (long, "web")}
+    aws.fleet.launch(tags={"LogicalAgentId": "other"})
+    found = machines.neighbours({long, "web"}, ())
+    assert not isinstance(found, AwsError)
+    assert {one.instance_id for one in found} == ids
+
+
+def spot_requests(aws: Emulator, number: int) -> list[str]:
+    """The requests of so many new instances, which would launch another."""
+    ids = [aws.fleet.launch(spot="persistent") for _ in range(number)]
+    return [aws.fleet.instances[one].spot_request_id or "" for one in ids]
+
+
+def test_a_request_that_ec2_does_not_know_hides_no_other(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    shown, new, old = spot_requests(aws, 3)
+    aws.fleet.requests[new].unseen_until = aws.fleet.clock() + 60
+    del aws.fleet.requests[old]
+    states = machines.standing_requests([shown, new, old])
+    assert not isinstance(states, AwsError)
+    assert states[shown] == "active"
+    assert {states[one].kind for one in (new, old)} == {ErrorKind.MISSING}  # type: ignore[union-attr]
+
+
+def test_a_request_that_ec2_neither_shows_nor_denies_is_not_known(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    (one,) = spot_requests(aws, 1)
+    empty = "<R><spotInstanceRequestSet/></R>"
+    aws.faults.add("DescribeSpotInstanceRequests", raw(200, empty), times=1)
+    states = machines.standing_requests([one])
+    assert not isinstance(states, AwsError)
+    assert isinstance(states[one], AwsError)
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_many_forgotten_requests_are_few_calls(
+    aws: Emulator, machines: Ec2Machines, *, anonymous: bool
+) -> None:
+    requests = spot_requests(aws, 250)
+    aws.quirks.anonymous_errors = anonymous
+    for one in requests[:-20]:
+        del aws.fleet.requests[one]
+    states = machines.standing_requests(requests)
+    assert not isinstance(states, AwsError)
+    assert states.keys() == set(requests)
+    assert {states[one] for one in requests[:-20]}.isdisjoint({None, "active"})
+    assert aws.calls.count("DescribeSpotInstanceRequests") <= APART + 2
+
+
+def test_more_than_a_call_s_filters_hold_are_several_calls(
+    aws: Emulator, machines: Ec2Machines
+) -> None:
+    ids = [
+        aws.fleet.launch(spot="persistent", tags={"LogicalAgentId": f"a{n}"}) for n in range(201)
+    ]
+    requests = {aws.fleet.instances[one].spot_request_id or "": one for one in ids}
+    assert machines.standing_requests(requests) == dict.fromkeys(requests, "active")
+    assert machines.live_from(requests) == {one: request for request, one in requests.items()}
+    for found in (
+        machines.neighbours({f"a{n}" for n in range(201)}, ()),
+        machines.neighbours((), ids),
+    ):
+        assert not isinstance(found, AwsError)
+        assert {one.instance_id for one in found} == set(ids)
 
 
 def test_the_fleet_is_counted_by_tags_or_by_the_worker_s(

@@ -17,8 +17,14 @@ LARGEST_CALL = 256 * 1024
 """Bytes of one call's entries (EventBridge API, PutEvents)."""
 
 
-def settled(number: int, outcome: Outcome, agent: str = "one", why: str = "why") -> Settled:
-    return Settled(marked(number, agent=Agent(agent)), outcome, why, Trace("Code"))
+def settled(
+    number: int,
+    outcome: Outcome,
+    agent: str = "one",
+    why: str = "why",
+    reason: str = "zombie_timeout",
+) -> Settled:
+    return Settled(marked(number, reason, agent=Agent(agent)), outcome, why, Trace("Code"))
 
 
 class Bus:
@@ -73,6 +79,21 @@ def test_a_large_run_is_cut_to_what_one_call_may_hold() -> None:
     assert sum(len(one["machines"]) for one in told) == len(done)
     for call in bus.calls:
         assert sum(len(json.dumps(one).encode()) for one in call) < LARGEST_CALL
+
+
+def test_no_text_makes_an_event_larger_than_what_one_call_may_hold() -> None:
+    bus = Bus()
+    done = [
+        settled(n, Outcome.FAILED, why="\U0001f600" * 200, reason="\U0001f600" * 200)
+        for n in range(2 * MACHINES)
+    ]
+    assert tell(bus, *done) == []
+    entries = [one for call in bus.calls for one in call]
+    assert all(sum(len(text.encode()) for text in one.values()) < LARGEST_CALL for one in entries)
+    told = [json.loads(one["Detail"]) for one in entries]
+    assert [one["part"] for one in told] == list(range(1, told[0]["parts"] + 1))
+    ids = [machine["instance_id"] for one in told for machine in one["machines"]]
+    assert ids == [one.marked.instance_id for one in done]
 
 
 def test_its_failure_harms_no_run_and_is_told() -> None:

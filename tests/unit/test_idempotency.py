@@ -356,3 +356,17 @@ def test_a_proof_that_cannot_be_read_is_asked_for_and_mended(house: House) -> No
     assert house.run().remember(iid(1), ask) is True
     assert house.run().remember(iid(1), ask) is True
     assert (len(asked), house.warnings) == (1, [])
+
+
+def test_a_claim_whose_answer_was_lost_is_its_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK makes such a call again, and meets what the first one wrote."""
+    real = house.client.put_item
+
+    def twice(**given: Any) -> Any:
+        real(**given)
+        return real(**given)
+
+    monkeypatch.setattr(house.client, "put_item", twice)
+    assert house.run().claim([iid(1)]) == {iid(1): Claim.FREE}

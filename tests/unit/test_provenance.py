@@ -48,7 +48,13 @@ class Trail:
 
 
 def event(name: str = "RunInstances", read_only: str = "false", **detail: Any) -> dict[str, Any]:
-    return {"EventName": name, "ReadOnly": read_only, "CloudTrailEvent": json.dumps(detail)}
+    told = json.dumps({"eventName": name, **detail})
+    return {"EventName": name, "ReadOnly": read_only, "CloudTrailEvent": told}
+
+
+def lacking(key: str, **event: Any) -> dict[str, Any]:
+    """An event without one of its fields."""
+    return {name: value for name, value in event.items() if name != key}
 
 
 def assumed(by: str = "ec2.amazonaws.com", session: str = iid(1), **detail: Any) -> dict[str, Any]:
@@ -69,6 +75,9 @@ def assumed(by: str = "ec2.amazonaws.com", session: str = iid(1), **detail: Any)
         ([assumed(by="lambda.amazonaws.com")], False),
         ([assumed(session=iid(2))], False),
         ([assumed(errorCode="AccessDenied")], False),
+        ([lacking("ReadOnly", **event())], False),
+        ([lacking("CloudTrailEvent", **event())], False),
+        ([{"ReadOnly": "false", "CloudTrailEvent": "{}"}], False),
         ([{"ReadOnly": "false", "CloudTrailEvent": "no JSON"}], False),
         ([{"ReadOnly": "false", "CloudTrailEvent": "[]"}], False),
     ],

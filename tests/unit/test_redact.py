@@ -291,3 +291,38 @@ def test_the_function_s_own_log_holds_no_secret(module: str) -> None:
         1,
     )
     assert "ValueError: in [hidden]" in line["exception"]
+
+
+HEAD = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+
+
+@pytest.mark.parametrize(
+    ("secrets", "said", "shown"),
+    [
+        ([f"{HEAD}{'A' * 20}", f"{HEAD}{'B' * 20}"], f"'{HEAD}{'B' * 20}'", "'[hidden]'"),
+        ([f"{HEAD}{'A' * 20}", f"{HEAD}{'B' * 20}"], f"{HEAD}BBB, cut", "[hidden], cut"),
+        (["team-a", "team-a-9f3c77x"], "team-a-9f3c77x refused", "[hidden] refused"),
+        (["9f3c77xx", "77xx-team"], "9f3c77xx-team", "[hidden]"),
+    ],
+)
+def test_secrets_that_begin_alike_or_overlap_are_hidden_whole(
+    secrets: list[str], said: str, shown: str
+) -> None:
+    for one in secrets:
+        redact.learn(one)
+    assert redact.text(said) == shown
+
+
+def test_a_library_s_message_that_does_not_fit_its_arguments_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    factories: list[Any] = []
+    monkeypatch.setattr(logging, "setLogRecordFactory", factories.append)
+    monkeypatch.setattr(logging, "captureWarnings", lambda capture: None)
+    redact.quiet("own")
+    redact.learn(TOKEN)
+    record = factories[0](
+        "urllib3", logging.WARNING, "f", 1, "%d items of %s", ("many", TOKEN), None
+    )
+    assert "items" in record.getMessage()
+    assert TOKEN not in record.getMessage()

@@ -8,7 +8,7 @@ import pytest
 
 from handler.aws.errors import ErrorKind
 from handler.backend.errors import BackendError
-from handler.instances.guard import MissingPolicy
+from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy
 from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
 from handler.instances.outcome import Outcome
 from handler.instances.ports import CancelledRequest
@@ -316,6 +316,53 @@ def test_a_parent_that_an_invalid_entry_names_does_not_vouch_for_its_replica() -
     run(around)
     assert around.journal.outcomes() == {iid(1): Outcome.REFUSED}
     assert around.fleet.terminated == []
+
+
+def test_a_parent_tag_that_is_no_instance_s_id_is_not_asked_for() -> None:
+    """In a filter of EC2's `*` is every machine, and a long value fails the look-up for all."""
+    odd = ["*", "x" * 256, ""]
+    parents = [iid(9), *odd]
+    around = FakeDependencies(
+        FakeFleet(
+            instance(n, tags=OURS | {"ParentInstance": parent}) for n, parent in enumerate(parents)
+        )
+    )
+    around.fleet.instances[iid(9)] = instance(9)
+    around.lists(listing(*(marked(n, REPLICA) for n in range(len(parents)))))
+    summary = run(around).as_returned()
+    assert around.fleet.called("neighbours") == [(iid(9),)]
+    assert around.fleet.terminated == [iid(0)]
+    assert summary["refused"] == len(odd)
+
+
+def test_members_that_there_is_no_time_to_ask_for_keep_the_others_from_nothing() -> None:
+    clock, plain = FakeClock(), 600
+    around = outside(*range(plain + 1))
+    for n in range(plain):
+        around.fleet.instances[iid(n)] = instance(n, tags=OURS | {GROUP_TAG: "web"})
+    around.fleet.before_member = lambda: clock.pass_by(0.08)
+    summary = run(around, policy(asg_members=AsgMembers.TERMINATE_AND_SHRINK), clock=clock)
+    assert around.fleet.terminated == [iid(plain)]
+    assert around.fleet.shrunk
+    assert summary.as_returned()["deferred"] == plain - len(around.fleet.shrunk)
+
+
+def test_a_slow_look_around_some_machines_leaves_time_for_the_others() -> None:
+    clock = FakeClock()
+    around = outside(1, 2, 3)
+    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {"ParentInstance": iid(9)})
+    around.fleet.instances[iid(2)] = instance(2, tags=OURS | {"aws:ec2:fleet-id": "fleet-1"})
+    around.lists(listing(marked(1, REPLICA), marked(2), marked(3)))
+
+    def neighbours(*_: object) -> object:
+        clock.pass_by(25)
+        return ()
+
+    around.fleet.neighbours = neighbours  # type: ignore[method-assign, assignment]
+    run(around, clock=clock)
+    assert around.fleet.terminated == [iid(3)]
+    assert around.fleet.called("fleets") == []
+    assert around.journal.outcomes()[iid(2)] is Outcome.DEFERRED
 
 
 def test_a_run_for_one_agent_leaves_the_others_machines() -> None:

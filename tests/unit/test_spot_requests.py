@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from handler.aws.errors import ErrorKind
+from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
 from handler.instances.guard import ToTerminate
 from handler.instances.model import State
 from handler.instances.outcome import Denied, Left, Result
 from handler.instances.ports import CancelledRequest
-from handler.instances.spot_requests import WATCHED_FOR, StandingRequests, watch_cancelled_requests
-from tests.fakes.build import NOW, OURS, decision, error, iid, instance, policy
+from handler.instances.spot_requests import (
+    KNOWN_AFTER,
+    WATCHED_FOR,
+    StandingRequests,
+    watch_cancelled_requests,
+)
+from tests.fakes.build import NOW, OURS, decision, error, iid, instance, marked, policy
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.outside import FakeDependencies
@@ -34,12 +40,17 @@ def around() -> FakeDependencies:
 
 
 def cancel(
-    around: FakeDependencies, *given: ToTerminate, dry_run: bool = False
+    around: FakeDependencies,
+    *given: ToTerminate,
+    dry_run: bool = False,
+    clock: FakeClock | None = None,
 ) -> tuple[list[ToTerminate], list[Result]]:
+    clock = clock or FakeClock()
     around.fleet.instances |= {one.instance.instance_id: one.instance for one in given}
-    doing = terminator(around, given, policy(dry_run=dry_run))
-    look_ups = LookUps(FakeClock().deadline(), around.journal.look_up_failed)
-    return StandingRequests(around.fleet, look_ups, doing, around.cancelled).cancel(given)
+    doing = terminator(around, given, policy(dry_run=dry_run), clock)
+    look_ups = LookUps(clock.deadline(), around.journal.look_up_failed)
+    requests = StandingRequests(around.fleet, look_ups, doing, around.cancelled)
+    return requests.cancel(given, NOW)
 
 
 def ids(decisions: list[ToTerminate]) -> list[str]:
@@ -93,6 +104,23 @@ def test_one_bad_request_does_not_hold_the_others_back(around: FakeDependencies)
     assert (ids(free), held.marked.instance_id) == ([iid(1)], iid(2))
 
 
+def test_a_request_that_was_left_out_puts_no_blame_on_the_others(around: FakeDependencies) -> None:
+    clock, given = FakeClock(), [spot(n) for n in range(1, 5)]
+    clock.pass_by(12)
+    around.fleet.standing = {one.instance.spot_request or "" for one in given}
+    around.fleet.faults = [error(ErrorKind.REFUSED)]
+
+    def protect() -> None:
+        if around.fleet.called("cancel"):
+            protected = instance(1, tags=OURS | {"DoNotTerminate": ""}, spot_request=ONE)
+            around.fleet.instances[iid(1)] = protected
+
+    around.fleet.before_look = protect
+    free, (held,) = cancel(around, *given, clock=clock)
+    assert (len(free), held.marked.instance_id) == (3, iid(1))
+    assert ONE not in around.fleet.cancelled
+
+
 def test_requests_that_cannot_be_looked_up_hold_every_spot_instance_back(
     around: FakeDependencies,
 ) -> None:
@@ -101,6 +129,44 @@ def test_requests_that_cannot_be_looked_up_hold_every_spot_instance_back(
     free, held = cancel(around, spot(1), spot(9), decision(5))
     assert (ids(free), len(held)) == ([iid(5)], 2)
     assert [what for what, _ in around.journal.failed_look_ups] == ["Spot requests"]
+
+
+NOT_FOUND = error(ErrorKind.MISSING, "InvalidSpotInstanceRequestID.NotFound", "no", ONE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "waited", "goes"),
+    [(error(ErrorKind.NO_ANSWER, "NotShown"), 900.0, False), (NOT_FOUND, 900.0, True),
+     (NOT_FOUND, KNOWN_AFTER - 1, False), (NOT_FOUND, None, False)],
+)  # fmt: skip
+def test_a_request_that_ec2_does_not_show_may_be_new(
+    around: FakeDependencies, answer: AwsError, waited: float | None, *, goes: bool
+) -> None:
+    """It would launch another instance, unseen: only an old one is one that EC2 has forgotten."""
+    around.fleet.unknown_requests = {ONE: answer}
+    doubtful = spot(1)
+    doubtful = replace(doubtful, owned=replace(doubtful.owned, entry=marked(1, waited=waited)))
+    free, held = cancel(around, doubtful, spot(2))
+    assert ids(free) == ([iid(1), iid(2)] if goes else [iid(2)])
+    assert [type(one) for one in held] == ([] if goes else [Left])
+    assert around.fleet.cancelled == [TWO]
+
+
+def test_a_decision_that_has_waited_is_made_again_before_the_first_cancellation(
+    around: FakeDependencies,
+) -> None:
+    clock = FakeClock()
+
+    def protect() -> None:
+        clock.pass_by(12)
+        protected = instance(1, tags=OURS | {"DoNotTerminate": ""}, spot_request=ONE)
+        around.fleet.instances[iid(1)] = protected
+
+    around.fleet.before_requests = protect
+    free, (held,) = cancel(around, spot(1), spot(2), clock=clock)
+    assert (ids(free), held.marked.instance_id) == ([iid(2)], iid(1))
+    assert around.fleet.cancelled == [TWO]
+    assert around.fleet.called("look") == [(iid(1), iid(2))]
 
 
 def test_a_request_that_ec2_returns_as_standing_is_not_cancelled(around: FakeDependencies) -> None:
@@ -176,6 +242,15 @@ def test_an_instance_that_came_back_is_told_once_and_not_terminated() -> None:
     watch(around)
     assert around.journal.returned_ones == [(iid(2), ONE)]
     assert {name for name, _ in around.fleet.calls} == {"live_from"}
+
+
+def test_an_answer_about_a_request_that_is_not_watched_ends_no_run(
+    around: FakeDependencies,
+) -> None:
+    around.cancelled[ONE] = CancelledRequest({iid(1)}, NOW)
+    around.fleet.live_from_answer = {iid(2): TWO}
+    watch(around)
+    assert around.journal.returned_ones == []
 
 
 def test_a_request_is_watched_for_a_while_only() -> None:

@@ -393,3 +393,73 @@ def test_a_member_in_the_meantime_protected_from_scale_in_stays() -> None:
     (one,) = acted(around, rules=SHRINK)
     assert isinstance(one, Denied)
     assert around.fleet.shrunk == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, Outcome.IGNORED),
+        (OURS | {"LogicalAgentId": "somebody-else"}, Outcome.IGNORED),
+        (OURS | {"DoNotTerminate": ""}, Outcome.REFUSED),
+    ],
+)
+def test_what_ec2_refuses_is_settled_by_what_is_true_of_it_now(
+    tags: dict[str, str], expected: Outcome
+) -> None:
+    around = outside(1)
+    around.fleet.forbidden = {iid(0)}
+    around.fleet.before_look = lambda: around.fleet.instances.update(
+        {iid(0): instance(0, tags=tags)}
+    )
+    assert [outcome(one) for one in acted(around)] == [expected]
+
+
+def test_what_was_left_out_of_a_call_does_not_put_the_blame_on_another() -> None:
+    around = outside(4)
+    around.fleet.forbidden = {iid(0)}
+    around.fleet.before_look = lambda: around.fleet.instances.update(
+        {iid(0): instance(0, tags=OURS | {"DoNotTerminate": ""})}
+    )
+    found = {one.marked.instance_id: outcome(one) for one in acted(around)}
+    assert found == {iid(0): Outcome.REFUSED} | dict.fromkeys(
+        [iid(n) for n in (1, 2, 3)], Outcome.TERMINATED
+    )
+
+
+def test_a_verdict_that_a_later_look_takes_back_does_not_stand() -> None:
+    around = outside(2)
+    around.fleet.faults = [
+        error(ErrorKind.THROTTLED),
+        error(ErrorKind.REFUSED, "OperationNotPermitted", "x", iid(1)),
+    ]
+    looks = iter([{iid(0): error(ErrorKind.FAULTY, "InternalError")}])
+    around.fleet.before_look = lambda: setattr(around.fleet, "unreadable", next(looks, {}))
+    found = {one.marked.instance_id: outcome(one) for one in acted(around)}
+    assert around.fleet.terminated == [iid(0)]
+    assert found[iid(0)] is Outcome.TERMINATED
+
+
+def test_what_joined_a_group_meanwhile_is_not_ended_beside_it() -> None:
+    around = outside(1)
+    around.fleet.faults = [error(ErrorKind.THROTTLED)]
+    around.fleet.before_look = lambda: around.fleet.instances.update(
+        {iid(0): instance(0, tags=GROUP)}
+    )
+    assert [outcome(one) for one in acted(around, rules=SHRINK)] == [Outcome.DEFERRED]
+    assert around.fleet.terminated == []
+
+
+def test_what_ec2_accepted_without_a_word_and_does_not_show_is_not_known_to_have_failed() -> None:
+    around = outside(1)
+    around.fleet.silent = {iid(0)}
+    around.fleet.unreadable = {iid(0): error(ErrorKind.THROTTLED)}
+    assert [outcome(one) for one in acted(around)] == [Outcome.DEFERRED]
+    assert around.fleet.terminated == [iid(0)]
+
+
+def test_what_ended_by_itself_just_before_the_call_was_not_terminated_by_it() -> None:
+    around = outside(1)
+    around.fleet.before_terminate = lambda: around.fleet.change(
+        iid(0), State.TERMINATED, by_api=False
+    )
+    assert [outcome(one) for one in acted(around)] == [Outcome.ALREADY_GONE]

@@ -29,9 +29,17 @@ _FILTERS: Mapping[str, Values[SpotRequest]] = {
 def describe_spot_instance_requests(
     world: World, parameters: Mapping[str, Any]
 ) -> Mapping[str, Any]:
+    """What is known by now; by its id, too, a new one "does not exist" for a while.
+
+    Seen by https://github.com/cloudfoundry/bosh/pull/577 and
+    https://github.com/aws/aws-sdk-ruby/issues/1559. Old ones do not exist any more, while their
+    instances run (https://github.com/NixOS/nixops/pull/1022).
+    """
     world.fleet.settle()
     ids = parameters.get("SpotInstanceRequestIds", [])
-    requests = _named(world, ids) if ids else list(world.fleet.requests.values())
+    now = world.clock()
+    known = {key: one for key, one in world.fleet.requests.items() if one.unseen_until <= now}
+    requests = _named(known, ids) if ids else list(known.values())
     order = {key: number for number, key in enumerate(world.fleet.requests)}
     found = select(requests, parameters.get("Filters", []), _FILTERS, lambda each: each.tags)
     some, token = page(found, lambda each: order[each.id], parameters)
@@ -41,7 +49,7 @@ def describe_spot_instance_requests(
 def cancel_spot_instance_requests(world: World, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     """One unknown id fails the whole call, and so does a request whose tags the role may not touch."""
     world.fleet.settle()
-    requests = _named(world, parameters.get("SpotInstanceRequestIds", []))
+    requests = _named(world.fleet.requests, parameters.get("SpotInstanceRequestIds", []))
     world.policy.check_requests(
         "ec2:CancelSpotInstanceRequests", ((each.id, each.tags) for each in requests)
     )
@@ -66,14 +74,14 @@ def _cancelled(world: World, request: SpotRequest) -> str:
     return request.state
 
 
-def _named(world: World, ids: Sequence[str]) -> list[SpotRequest]:
-    unknown = next((key for key in ids if key not in world.fleet.requests), None)
+def _named(known: Mapping[str, SpotRequest], ids: Sequence[str]) -> list[SpotRequest]:
+    unknown = next((key for key in ids if key not in known), None)
     if unknown is not None:
         raise AwsError(
             "InvalidSpotInstanceRequestID.NotFound",
             f"The spot instance request ID '{unknown}' does not exist",
         )
-    return [world.fleet.requests[key] for key in dict.fromkeys(ids)]
+    return [known[key] for key in dict.fromkeys(ids)]
 
 
 def _described(request: SpotRequest) -> dict[str, Any]:

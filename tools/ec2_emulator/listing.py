@@ -14,6 +14,10 @@ Values = Callable[[T], Iterable[str]]
 """An item's values for one filter: none where it does not have the attribute."""
 
 MAX_FILTER_VALUES = 200
+"""Of one call, in all of its filters (https://github.com/ansible/ansible/pull/16184: 199 ids beside a
+filter of one value; https://github.com/gjbae1212/gossm/issues/47 has the code and its message)."""
+MAX_VALUE_LENGTH = 255
+"""Characters (https://github.com/ansible-collections/amazon.aws/issues/2393)."""
 
 
 def select(
@@ -23,14 +27,10 @@ def select(
     tags_of: Callable[[T], Mapping[str, str]],
 ) -> list[T]:
     """The items that every filter accepts; a filter accepts any of its values, `*` and `?` included."""
-    selected = list(items)
+    selected, filters = list(items), list(filters)
+    _check_limits([value for each in filters for value in each.get("Values", [])])
     for each in filters:
         name, wanted = each["Name"], each.get("Values", [])
-        if len(wanted) > MAX_FILTER_VALUES:
-            raise AwsError(
-                "FilterLimitExceeded",
-                f"The maximum number of filter values specified on a single call is {MAX_FILTER_VALUES}",
-            )
         values = _values(name, values_of, tags_of)
         accepts = _matcher(tuple(wanted))
         selected = [item for item in selected if any(accepts(value) for value in values(item))]
@@ -62,6 +62,19 @@ def page(
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _check_limits(values: Sequence[str]) -> None:
+    if len(values) > MAX_FILTER_VALUES:
+        raise AwsError(
+            "FilterLimitExceeded",
+            f"The maximum number of filter values specified on a single call is {MAX_FILTER_VALUES}",
+        )
+    if any(len(value) > MAX_VALUE_LENGTH for value in values):
+        raise AwsError(
+            "FilterLimitExceeded",
+            f"The maximum length for a filter value is {MAX_VALUE_LENGTH} characters",
+        )
 
 
 def _values(

@@ -14,6 +14,7 @@ class SpotRequest:
     state: str = "active"
     instance_id: str | None = None
     image_id: str = ""  # of its launch specification
+    unseen_until: float = 0.0  # DescribeSpotInstanceRequests does not know it before
 
     def __post_init__(self) -> None:
         if self.type not in {"one-time", "persistent"}:

@@ -29,14 +29,23 @@ class LookUps:
     failed: Callable[[str, AwsError], None]
     failures: int = field(default=0, init=False)
 
-    def __call__(self, what: str, ask: Callable[[], T | AwsError]) -> T | AwsError:
-        """Ask once. The run's own lack of time is no failure of AWS's, and is not told."""
-        if self.deadline.to_act() <= 0:
+    def __call__(
+        self,
+        what: str,
+        ask: Callable[[], T | AwsError],
+        left: Callable[[], float] | None = None,
+    ) -> T | AwsError:
+        """Ask once, within the seconds `left`, or the run's time to act.
+
+        The run's own lack of time is no failure of AWS's, and is not told.
+        """
+        left = left or self.deadline.to_act
+        if left() <= 0:
             return OUT_OF_TIME
         from handler.aws.lists import sound  # idle runs load no AWS SDK
 
         try:
-            answer = in_time(lambda: sound(ask), self.deadline.to_act)
+            answer = in_time(lambda: sound(ask), left)
         except LateError:
             return OUT_OF_TIME
         if isinstance(answer, AwsError):

@@ -142,6 +142,8 @@ class BackendApi:
                     return reply
                 pause = _asked(reply.retry_after) or _back_off(tries)
             self.sleep(max(min(pause, LONGEST_PAUSE, left()), 0.0))
+            if left() <= 0:  # frozen, it may be: nothing is sent after the run's end
+                raise BackendError(f"no time was left to try {method} {call} again")
         raise AssertionError  # the last try returns or raises
 
     def _once(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Reply:

@@ -69,11 +69,13 @@ def spot_requests(it: Dependencies) -> list[Finding]:
     """Whether the requests that would bring an instance back can be cancelled before it ends."""
     machines = it.machines
     requests = [one.spot_request for one in it.running if one.spot_request]
-    standing = it.look(lambda: machines.standing_requests(requests))
-    if isinstance(standing, AwsError):
-        return [aws_failed(SPOT, standing, "ec2:DescribeSpotInstanceRequests")]
+    states = it.look(lambda: machines.standing_requests(requests))
+    if isinstance(states, AwsError):
+        return [aws_failed(SPOT, states, "ec2:DescribeSpotInstanceRequests")]
+    known = {key: state for key, state in states.items() if not isinstance(state, AwsError)}
+    standing = [key for key, state in known.items() if state is not None]
     if not standing:
-        none = f"none of {len(requests)} Spot requests would launch another instance"
+        none = f"none of {len(known)} Spot requests would launch another instance"
         return [ok(SPOT, none if requests else "no running instance comes from a Spot request")]
     request = min(standing)
     trial = Trial(

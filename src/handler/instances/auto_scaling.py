@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from handler.aws import error_codes
 from handler.aws.errors import AwsError
+from handler.aws.lists import AT_ONCE, sound
+from handler.aws.retry import OUT_OF_TIME
+from handler.deadline import side_by_side
 from handler.instances.calls import chunks, once, read_all, request_id
 from handler.instances.model import State
 from handler.instances.ports import Accepted, Change
@@ -34,25 +37,41 @@ LEAVING = {
 
 
 def members(
-    autoscaling: AutoScalingClient, ec2: EC2Client, ids: Collection[str]
+    autoscaling: AutoScalingClient,
+    ec2: EC2Client,
+    ids: Collection[str],
+    left: Callable[[], float],
 ) -> dict[str, Member | AwsError]:
     """What Auto Scaling shows of each, and EC2 of its termination protection; one not shown is absent.
 
-    EC2's termination protection does not keep Auto Scaling from terminating, so it is asked for.
+    EC2's termination protection does not keep Auto Scaling from terminating, so it is asked for: one
+    by one, several at once. Those for which the seconds `left` do not suffice are `OUT_OF_TIME`.
     """
-    answers: dict[str, Member | AwsError] = {}
-    for chunk in chunks(ids, MEMBERS):
-        shown = _shown(autoscaling, chunk)
-        if isinstance(shown, AwsError):
-            answers |= dict.fromkeys(chunk, shown)
+    answers: dict[str, Member | AwsError] = dict.fromkeys(ids, OUT_OF_TIME)
+    shown: list[dict[str, Any]] = []
+    for chunk, found in side_by_side(
+        lambda some: _shown(autoscaling, some),
+        list(chunks(ids, MEMBERS)),
+        at_once=AT_ONCE,
+        left=left,
+    ):
+        if isinstance(found, AwsError):
+            answers |= dict.fromkeys(chunk, found)
             continue
-        for raw in shown:
-            protected = _termination_protected(ec2, raw["InstanceId"])
-            answers[raw["InstanceId"]] = (
-                protected
-                if isinstance(protected, AwsError)
-                else Member(_leaving(raw), bool(raw.get("ProtectedFromScaleIn")), protected)
-            )
+        shown += found
+        for absent in {*chunk} - {raw["InstanceId"] for raw in found}:
+            del answers[absent]
+    for raw, protected in side_by_side(
+        lambda raw: sound(lambda: _termination_protected(ec2, raw["InstanceId"])),
+        shown,
+        at_once=AT_ONCE,
+        left=left,
+    ):
+        answers[raw["InstanceId"]] = (
+            protected
+            if isinstance(protected, AwsError)
+            else Member(_leaving(raw), bool(raw.get("ProtectedFromScaleIn")), protected)
+        )
     return answers
 
 

@@ -4,8 +4,8 @@ TerminateInstances is all or nothing within one Availability Zone: one protected
 forbidden id, and none is terminated (AWS, TerminateInstances). What EC2's error names is taken
 out; where it names nothing, the batch is halved, with two savings over plain halving:
 
-- a rejected batch whose first half went through has its bad id in the second half, which needs no
-  call of its own to know;
+- a rejected batch whose first half went through, whole, has its bad id in the second half, which
+  needs no call of its own to know;
 - once a bad id is found, the untried rest goes on in smaller batches, and grows while they pass.
 
 k bad ids among n cost O(k log n) calls; 12 among 1,000 cost less than 120.
@@ -51,6 +51,8 @@ def bisect(
             if isinstance(half, Accepted):
                 yield first, half
                 group = second  # it holds the bad one: the whole was rejected
+                if half.left_out:  # unless that is the one which was not asked for any more
+                    answer = attempt(group)
             else:
                 pool = second + pool
                 group, answer = first, half

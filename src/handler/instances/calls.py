@@ -10,6 +10,10 @@ from typing import Any
 from handler.aws import error_codes, lists
 from handler.aws.errors import AwsError
 
+FILTER_VALUES = 200
+"""Values of one call, in all of its filters: EC2 answers `FilterLimitExceeded` to more."""
+LONGEST_VALUE = 255
+"""Characters of a filter's value (likewise)."""
 LONGEST = 60.0
 """Seconds; longer than any run has time to look."""
 
@@ -42,6 +46,21 @@ def filtered(name: str, values: Sequence[str]) -> dict[str, Any]:
 def literal(value: str) -> str:
     """A filter's value without its wildcards (EC2, "Filter using wildcards")."""
     return re.sub(r"([\\*?])", r"\\\1", value)
+
+
+def like(value: str) -> str:
+    """A filter's value that matches this one; a long one by its beginning, which may match others too."""
+    whole = literal(value)
+    return whole if len(whole) <= LONGEST_VALUE else f"{literal(value[: LONGEST_VALUE // 2])}*"
+
+
+def in_calls(
+    name: str, values: Collection[str], *others: dict[str, Any]
+) -> Iterator[list[dict[str, Any]]]:
+    """The filters of as many calls as it takes to ask for all of these values, beside the others."""
+    room = FILTER_VALUES - sum(len(one["Values"]) for one in others)
+    for chunk in chunks(values, room):
+        yield [filtered(name, chunk), *others]
 
 
 def chunks(values: Collection[str], size: int) -> Iterator[list[str]]:

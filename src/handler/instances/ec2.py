@@ -9,25 +9,35 @@ from typing import TYPE_CHECKING, Any
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
 from handler.instances.auto_scaling import members, terminate_member
-from handler.instances.calls import chunks, filtered, literal, once, read_all, request_id, tags_of
+from handler.instances.calls import (
+    chunks,
+    filtered,
+    in_calls,
+    like,
+    literal,
+    once,
+    read_all,
+    request_id,
+    tags_of,
+)
 from handler.instances.ec2_reading import Found, read_instance
 from handler.instances.fleets import replacing
 from handler.instances.model import Instance, Observed, State
 from handler.instances.ownership import LOGICAL_ID_TAG
 from handler.instances.ports import Accepted, Change
+from handler.instances.spot_requests import OVER
 from handler.instances.surroundings import Member
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
 
-FILTER_VALUES = 200
-"""Values of one filter (AWS, DescribeInstances)."""
+REQUESTS = 200
+"""Spot requests of one call."""
 APART = 40
-"""Calls at most to tell instances of unknown zones apart while a zone is ill."""
+"""Calls at most to tell instances of unknown zones apart while a zone is ill, and to tell apart the Spot
+requests of which EC2 does not know some."""
 LIVE = [State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]
-STANDING = ["open", "active", "disabled"]
-"""Spot request states in which a persistent request may still launch (EC2, Spot request status)."""
 UNCONFIRMED = AwsError(
     "NotShown", "EC2 neither shows it nor says that it does not exist", ErrorKind.NO_ANSWER
 )
@@ -115,16 +125,15 @@ class Ec2Machines:
     def neighbours(
         self, logical_ids: Collection[str], ids: Collection[str]
     ) -> tuple[Instance, ...] | AwsError:
-        """Running instances by their tag, 200 values a call, and by their ids."""
+        """Running instances by their tag and by their ids; others may be among them."""
         found: list[Instance] = []
+        running = filtered("instance-state-name", [State.RUNNING])
         for name, values in (
-            (f"tag:{LOGICAL_ID_TAG}", [literal(one) for one in sorted(logical_ids)]),
+            (f"tag:{LOGICAL_ID_TAG}", [like(one) for one in sorted(logical_ids)]),
             ("instance-id", sorted(ids)),
         ):
-            for chunk in chunks(values, FILTER_VALUES):
-                shown = self._find(
-                    [filtered(name, chunk), filtered("instance-state-name", [State.RUNNING])]
-                )
+            for filters in in_calls(name, values, running):
+                shown = self._find(filters)
                 if isinstance(shown, AwsError):
                     return shown
                 found += [one for one in map(read_instance, shown) if not isinstance(one, AwsError)]
@@ -157,9 +166,11 @@ class Ec2Machines:
         """DescribeFleets and DescribeSpotFleetRequests."""
         return replacing(self.looking, fleets)
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
         """DescribeAutoScalingInstances, and of each shown DescribeInstanceAttribute."""
-        return members(self.autoscaling(), self.looking, ids)
+        return members(self.autoscaling(), self.looking, ids, left)
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """TerminateInstances, once; never with Force or SkipOsShutdown, which risk data."""
@@ -180,24 +191,33 @@ class Ec2Machines:
         """TerminateInstanceInAutoScalingGroup, once."""
         return terminate_member(self.autoscaling(), instance_id)
 
-    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
-        """DescribeSpotInstanceRequests by filter: the persistent ones that are not over."""
-        standing: dict[str, str] = {}
-        for chunk in chunks(requests, FILTER_VALUES):
+    def standing_requests(
+        self, requests: Collection[str]
+    ) -> Mapping[str, str | AwsError | None] | AwsError:
+        """DescribeSpotInstanceRequests by their ids: only so EC2 names those that it does not know."""
+        states: dict[str, str | AwsError | None] = dict.fromkeys(requests, UNCONFIRMED)
+        waiting = list(chunks(sorted(states), REQUESTS))
+        for _ in range(len(waiting) + APART):
+            if not waiting:
+                break
+            asked = waiting.pop(0)
             found = read_all(
                 self.looking,
                 "describe_spot_instance_requests",
                 "SpotInstanceRequests",
-                Filters=[
-                    filtered("spot-instance-request-id", chunk),
-                    filtered("type", ["persistent"]),
-                    filtered("state", STANDING),
-                ],
+                SpotInstanceRequestIds=asked,
             )
-            if isinstance(found, AwsError):
+            if not isinstance(found, AwsError):
+                states |= {raw["SpotInstanceRequestId"]: _standing(raw) for raw in found}
+            elif found.kind is not ErrorKind.MISSING:
                 return found
-            standing |= {raw["SpotInstanceRequestId"]: raw.get("State", "") for raw in found}
-        return standing
+            else:
+                named = found.named.intersection(asked) or set(asked if len(asked) == 1 else ())
+                states |= dict.fromkeys(named, found)
+                rest = [one for one in asked if one not in named]
+                half = 0 if named else len(rest) // 2
+                waiting += [some for some in (rest[:half], rest[half:]) if some]
+        return states
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
         """CancelSpotInstanceRequests, once."""
@@ -217,12 +237,11 @@ class Ec2Machines:
         return Accepted(changes, request_id(answer))
 
     def live_from(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
-        """Live instances by the Spot request that launched them, 200 requests a call."""
+        """Live instances by the Spot request that launched them."""
         live: dict[str, str] = {}
-        for chunk in chunks(requests, FILTER_VALUES):
-            found = self._find(
-                [filtered("spot-instance-request-id", chunk), filtered("instance-state-name", LIVE)]
-            )
+        alive = filtered("instance-state-name", LIVE)
+        for filters in in_calls("spot-instance-request-id", requests, alive):
+            found = self._find(filters)
             if isinstance(found, AwsError):
                 return found
             live |= {raw["InstanceId"]: raw["SpotInstanceRequestId"] for raw in found}
@@ -245,6 +264,12 @@ def _unless_dry_run(error: AwsError) -> Accepted | AwsError:
     if error.code == error_codes.DRY_RUN_ALLOWED:
         return Accepted({}, error.request_id)
     return error
+
+
+def _standing(raw: Mapping[str, Any]) -> str | None:
+    """Its state while it may launch another instance; a type or state that is not told may."""
+    state = raw.get("State") or "unknown"
+    return None if raw.get("Type") == "one-time" or state in OVER else state
 
 
 def _state(raw: Mapping[str, Any], key: str) -> str:

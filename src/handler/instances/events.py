@@ -7,8 +7,8 @@ reports and within the run's time: its failure harms no run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from handler import redact
 from handler.aws import error_codes
@@ -25,8 +25,11 @@ ACTED = frozenset(
 )  # fmt: skip
 """Outcomes that somebody may want to hear of."""
 MACHINES = 100
-"""Machines of one event, and of one call: 1,500 bytes each at the most, where a call may hold 256 KB
-(EventBridge API, PutEvents; it takes more by now, its readers may not)."""
+"""Machines of one event at most."""
+BYTES = 240_000
+"""Bytes of one event's machines at most, as they are sent; a call may hold 256 KB (EventBridge API,
+PutEvents; it takes more by now, its readers may not)."""
+_Machine: TypeAlias = dict[str, str | None]
 SPARE = 1.0
 """Seconds of the time to account that the events may take."""
 
@@ -82,14 +85,14 @@ class RunEvents:
 
 
 def events_of(settled: Sequence[Settled]) -> Iterator[dict[str, Any]]:
-    """The details: of each agent one for every `MACHINES` machines that were acted on."""
+    """The details: of each agent as many as it takes for the machines that were acted on."""
     by_agent: dict[str, list[Settled]] = {}
     for one in settled:
         if one.outcome in ACTED:
             by_agent.setdefault(one.marked.agent.agent_id, []).append(one)
     for agent_id, ones in by_agent.items():
         counts = Counter(one.outcome.key for one in ones)
-        parts = [ones[start : start + MACHINES] for start in range(0, len(ones), MACHINES)]
+        parts = list(_parts(map(_machine, ones)))
         for number, part in enumerate(parts, start=1):
             yield {
                 "shape": SHAPE,
@@ -97,11 +100,27 @@ def events_of(settled: Sequence[Settled]) -> Iterator[dict[str, Any]]:
                 "counts": dict(counts),
                 "part": number,
                 "parts": len(parts),
-                "machines": [_machine(one) for one in part],
+                "machines": part,
             }
 
 
-def _machine(one: Settled) -> dict[str, str | None]:
+def _parts(machines: Iterable[_Machine]) -> Iterator[list[_Machine]]:
+    part: list[_Machine] = []
+    size = 0
+    for one in machines:
+        length = (
+            len(redact.dumps(one)) + 1
+        )  # ASCII: what is not is escaped, with up to 12 characters
+        if part and (len(part) == MACHINES or size + length > BYTES):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += length
+    if part:
+        yield part
+
+
+def _machine(one: Settled) -> _Machine:
     return {
         "instance_id": one.marked.instance_id,
         "outcome": one.outcome.key,

@@ -26,12 +26,9 @@ ITEM = "first-seen"
 """The item's id."""
 FORGOTTEN_AFTER = 12 * 3600
 """Seconds for which a machine may be unlisted: a report hides it for five minutes, and then it waits
-anew for as long as its agent has it wait (contract section 1, quirk 5)."""
+anew for as long as its agent has it wait (contract section 1, quirk 5). Until then it counts as marked."""
 NOTED_EVERY = 3600
 """Seconds by which the time of the last listing may be behind: it is not written in every run."""
-MARKED_FOR = 3600 + NOTED_EVERY
-"""Seconds after which a machine that is not listed any more counts as unmarked: an hour, since it waits
-anew after a report, and what the time of its last listing may be behind."""
 MOST = 5_000
 """Machines that are remembered: 46 bytes each make 230 KB, where an item holds 400 KB. Those that
 were seen first are kept: they are the ones that are overdue, or will be before the others."""
@@ -99,11 +96,14 @@ class FirstSeen:
 
     def load(self) -> AwsError | None:
         """Read what other environments have seen: two that take turns each know what the other refused."""
-        return self._load()
+        trouble = self._load()
+        if trouble is not None:
+            self.warn(trouble)
+        return trouble
 
     def lately(self, now: datetime) -> Collection[str]:
         """The machines that were listed so lately that they may be marked, and hidden, still."""
-        since = int(now.timestamp()) - MARKED_FOR
+        since = int(now.timestamp()) - FORGOTTEN_AFTER
         return {one for one, sighting in self._known.items() if sighting.last >= since}
 
     def note(self, ids: Collection[str], now: datetime) -> dict[str, datetime]:

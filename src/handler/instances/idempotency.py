@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
@@ -37,6 +38,8 @@ REPORTS, PROOFS = "success-report", "lived-here"
 """Prefixes of the records' keys: fixed, so that aliases and versions of the function share them."""
 DONE, UNDER_WAY = "COMPLETED", "INPROGRESS"
 """Powertools' words for a record's status."""
+CLAIMANT = "claimant"
+"""Beside Powertools' attributes: which run has claimed the report."""
 
 
 class Acknowledged:
@@ -96,7 +99,7 @@ class IdempotencyTable:
         self._written = _Written()
         self._reports = DynamoDBPersistenceLayer(table, boto3_client=self._written)  # type: ignore[arg-type]
         self._reports.configure(config, key_prefix=REPORTS)
-        self._claimed: dict[str, Any] = {}
+        self._claimant = {"S": uuid4().hex}
         self._down = False
 
     def claim(self, instance_ids: Sequence[str]) -> dict[str, Claim]:
@@ -108,8 +111,8 @@ class IdempotencyTable:
             if one in known:
                 continue
             self._reports.save_inprogress(_subject(one), millis)
+            self._written.request["Item"][CLAIMANT] = self._claimant
             writes[one] = ("Put", self._written.request)
-            self._claimed[one] = self._written.request["Item"]["in_progress_expiration"]
         refused = self._write(writes)
         claims = {one: self._read(one, why) for one, why in refused.items()}
         return (
@@ -134,14 +137,11 @@ class IdempotencyTable:
         for one in instance_ids:
             self._reports.delete_record(_subject(one), exception=Exception())
             condition = {
-                "ConditionExpression": "#status = :under_way AND #until = :until",
-                "ExpressionAttributeNames": {
-                    "#status": "status",
-                    "#until": "in_progress_expiration",
-                },
+                "ConditionExpression": "#status = :under_way AND #claimant = :claimant",
+                "ExpressionAttributeNames": {"#status": "status", "#claimant": CLAIMANT},
                 "ExpressionAttributeValues": {
                     ":under_way": {"S": UNDER_WAY},
-                    ":until": self._claimed[one],
+                    ":claimant": self._claimant,
                 },
             }
             writes[one] = ("Delete", self._written.request | condition)
@@ -188,6 +188,8 @@ class IdempotencyTable:
         if refused.code == "TransactionConflict":  # all the time: another run has it in hand
             return Claim.UNDER_WAY
         status = _value(refused.item, "status", "S")
+        if status == UNDER_WAY and refused.item.get(CLAIMANT) == self._claimant:
+            return Claim.FREE  # our own: its answer was lost, and the SDK made it again
         if refused.code == CONDITION and status == DONE:
             until = _value(refused.item, "expiration", "N")
             self._known.add(f"{REPORTS}#{instance_id}", float(until) if until.isdecimal() else 0.0)

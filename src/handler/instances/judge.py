@@ -21,6 +21,7 @@ from handler.instances.guard import (
     defer,
     elsewhere,
 )
+from handler.instances.listing import INSTANCE_ID
 from handler.instances.model import Candidate, Instance, Marked, Observed
 from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, logical_id
@@ -32,6 +33,9 @@ T = TypeVar("T")
 LOOKED_AT_TOGETHER = 200
 """Ids of one DescribeInstances call: values of one filter (AWS, DescribeInstances)."""
 LOOKS_AT_ONCE = 8
+SURROUNDINGS_SHARE = 0.5
+"""The share of the time to act in which what is around machines is looked up: what is not known by then
+is deferred, and those that nothing is around still have time."""
 JUST_MARKED = 60.0
 """Seconds since its marking in which an instance may be younger than EC2's answers."""
 SETTLING = 3.0
@@ -102,30 +106,46 @@ class Judge:
     def _surroundings(self, decisions: Sequence[ToTerminate]) -> Surroundings:
         """Everything that is asked about more than one machine at once, and only where it matters."""
         curious = [one.instance for one in decisions if needs_neighbours(one, self.policy)]
-        fleets = {fleet for one in decisions for fleet in fleets_of(one.instance)}
+        fleets = sorted({fleet for one in decisions for fleet in fleets_of(one.instance)})
         members = [one.instance.instance_id for one in decisions if one.through_group]
+        left = self._share_left()
+        machines = self.machines
         return Surroundings(
-            self._neighbours(curious) if curious else (),
+            self._neighbours(curious, left) if curious else (),
             self.listed,
             self.listed_lately() if curious else (),
-            self._each("fleets", self.machines().fleets, sorted(fleets)) if fleets else {},
-            self._each("Auto Scaling members", self.machines().members, members) if members else {},
+            self._each("fleets", fleets, lambda: machines().fleets(fleets), left),
+            self._each(
+                "Auto Scaling members", members, lambda: machines().members(members, left), left
+            ),
         )
 
-    def _neighbours(self, instances: Iterable[Instance]) -> Iterable[Instance] | AwsError:
+    def _share_left(self) -> Callable[[], float]:
+        """Seconds left of the share of time that these look-ups may take."""
+        to_act = self.look_ups.deadline.to_act
+        kept = to_act() * (1 - SURROUNDINGS_SHARE)
+        return lambda: to_act() - kept
+
+    def _neighbours(
+        self, instances: Iterable[Instance], left: Callable[[], float]
+    ) -> Iterable[Instance] | AwsError:
         workloads = {found for one in instances if (found := logical_id(one)) is not None}
-        parents = {one.tags[PARENT_TAG] for one in instances if one.tags.get(PARENT_TAG)}
+        named = {one.tags.get(PARENT_TAG, "") for one in instances}
+        parents = {one for one in named if INSTANCE_ID.fullmatch(one)}
         machines = self.machines()
-        return self.look_ups("neighbours", lambda: machines.neighbours(workloads, parents))
+        return self.look_ups("neighbours", lambda: machines.neighbours(workloads, parents), left)
 
     def _each(
         self,
         what: str,
-        ask: Callable[[Collection[str]], Mapping[str, T | AwsError]],
         ids: Sequence[str],
+        ask: Callable[[], Mapping[str, T | AwsError]],
+        left: Callable[[], float],
     ) -> Mapping[str, T | AwsError]:
         """A look-up that answers for each id by itself."""
-        answer = self.look_ups(what, lambda: ask(ids))
+        if not ids:
+            return {}
+        answer = self.look_ups(what, ask, left)
         if isinstance(answer, AwsError):
             return dict.fromkeys(ids, answer)
         self._tell(what, answer.values())

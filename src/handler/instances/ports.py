@@ -42,10 +42,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """EC2's answer to a call that it carried out; an id may be missing from it."""
+    """EC2's answer to a call that it carried out.
+
+    Attributes:
+        changes: by id; one may be missing.
+        request_id: EC2's.
+        left_out: ids that were not asked for after all, since they were judged again before.
+    """
 
     changes: Mapping[str, Change]
     request_id: str | None
+    left_out: frozenset[str] = frozenset()
 
 
 class Machines(Protocol):
@@ -61,7 +68,10 @@ class Machines(Protocol):
     def neighbours(
         self, logical_ids: Collection[str], ids: Collection[str]
     ) -> tuple[Instance, ...] | AwsError:
-        """Running instances that bear one of these `LogicalAgentId`s, or have one of these ids."""
+        """Running instances that bear one of these `LogicalAgentId`s, or have one of these ids.
+
+        Others may be among them.
+        """
         ...
 
     def fleet_size(self, tags: Mapping[str, str], *, or_keys: Collection[str]) -> int | AwsError:
@@ -72,8 +82,13 @@ class Machines(Protocol):
         """Which of these EC2 Fleets and Spot Fleets replace their members; one not shown is absent."""
         ...
 
-    def members(self, ids: Collection[str]) -> Mapping[str, Member | AwsError]:
-        """What Auto Scaling and EC2 show of these members of groups; one not shown is absent."""
+    def members(
+        self, ids: Collection[str], left: Callable[[], float]
+    ) -> Mapping[str, Member | AwsError]:
+        """What Auto Scaling and EC2 show of these members of groups; one not shown is absent.
+
+        Those that were not asked for within so many seconds are `OUT_OF_TIME`.
+        """
         ...
 
     def terminate(self, ids: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:
@@ -87,8 +102,14 @@ class Machines(Protocol):
         """Ask Auto Scaling once to terminate a member, which the group does not replace."""
         ...
 
-    def standing_requests(self, requests: Collection[str]) -> Mapping[str, str] | AwsError:
-        """The persistent ones of these Spot requests that are not over: request → its state."""
+    def standing_requests(
+        self, requests: Collection[str]
+    ) -> Mapping[str, str | AwsError | None] | AwsError:
+        """Of each of these Spot requests its state, or None where it launches nothing any more.
+
+        Or why that is not known; of the kind MISSING: EC2 says that it does not exist, which it
+        also says of a new one.
+        """
         ...
 
     def cancel_requests(self, requests: Sequence[str], *, dry_run: bool) -> Accepted | AwsError:

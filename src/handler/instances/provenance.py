@@ -131,16 +131,17 @@ class _Unknown(Exception):  # noqa: N818 - carries a value past the memory of pr
 def _proves(event: EventTypeDef, instance_id: str) -> bool:
     """Whether the event shows that the instance lived here.
 
-    A call that changed something does; a failed one may name another account's instance. So does
-    EC2's own assuming of the instance's role, which only happens in the instance's account.
+    A call that changed something does, where the event says both that it did and that it did not
+    fail: a failed one may name another account's instance. So does EC2's own assuming of the
+    instance's role, which only happens in the instance's account.
     """
     try:
         told = json.loads(event.get("CloudTrailEvent") or "{}")
     except ValueError:
         return False
-    if not isinstance(told, dict) or "errorCode" in told:
+    if not isinstance(told, dict) or not told.get("eventName") or "errorCode" in told:
         return False
-    if event.get("ReadOnly") != "true":
+    if event.get("ReadOnly") == "false":
         return True
     caller, asked = told.get("userIdentity"), told.get("requestParameters")
     return (

@@ -194,7 +194,7 @@ class TerminationRun:
             confirm=self.policy.confirm_termination,
         )
         requests = StandingRequests(self.to.machines, look_ups, terminator, self.to.cancelled)
-        free, held_back = requests.cancel(going)
+        free, held_back = requests.cancel(going, decided_at)
         yield held_back
         yield from terminator.terminate(free, decided_at)
 

@@ -7,22 +7,30 @@ and an instance whose request could not be cancelled is left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
+from handler.aws.retry import FRESH_FOR
 from handler.instances.bisect import Answer, bisect
 from handler.instances.guard import ToTerminate, defer, deny
 from handler.instances.outcome import Result
-from handler.instances.ports import CancelledRequest, Machines
+from handler.instances.ports import Accepted, CancelledRequest, Machines
 from handler.instances.terminate import Terminator
 
-OVER = frozenset({"cancelled", "closed", "completed"})
-"""Spot request states from which nothing is launched any more (EC2, CancelSpotInstanceRequests)."""
-DISABLED = "disabled"
-"""The state of a request whose instance is stopped: to cancel it terminates the instance (EC2 User
-Guide, "Cancel a Spot Instance request"), and IAM looks at the request's tags, not at the instance's."""
+OVER = frozenset({"cancelled", "closed", "completed", "failed"})
+"""Spot request states from which nothing is launched any more (EC2, CancelSpotInstanceRequests, and
+"Spot Instance request states")."""
+HARMLESS = frozenset({"open", "active"})
+"""States of a request whose cancellation leaves its instance alone. Of a `disabled` one it terminates the
+stopped instance (EC2 User Guide, "Cancel a Spot Instance request"), and IAM looks at the request's
+tags, not at the instance's."""
+KNOWN_AFTER = 300.0
+"""Seconds after an instance's marking in which EC2 may not know its Spot request yet: it has been seen to
+take a minute. After that it is one that EC2 has forgotten, as it does once a request is over."""
+NOT_YET = AwsError("NotShown", "EC2 may not show it yet", ErrorKind.NO_ANSWER)
+CHANGED = AwsError("Changed", "its instance is not to go any more", ErrorKind.THROTTLED)
 WATCHED_FOR = timedelta(minutes=10)
 """How long a cancelled request is watched; EC2 fulfils a request within minutes or not at all."""
 
@@ -42,24 +50,41 @@ class StandingRequests:
     look_ups: LookUps
     terminator: Terminator
     memory: dict[str, CancelledRequest]
+    _fresh_until: datetime = field(init=False)
     _errors: dict[str, AwsError] = field(default_factory=dict, init=False)
 
-    def cancel(self, decisions: Sequence[ToTerminate]) -> tuple[list[ToTerminate], list[Result]]:
+    def cancel(
+        self, decisions: Sequence[ToTerminate], decided_at: datetime
+    ) -> tuple[list[ToTerminate], list[Result]]:
         """Cancel those that would launch another; what may be terminated now, and what may not."""
+        self._fresh_until = decided_at + FRESH_FOR
         behind = _behind(decisions)
         if not behind:
             return list(decisions), []
-        standing = self.look_ups(
+        states = self.look_ups(
             "Spot requests", lambda: self.machines.standing_requests(behind.keys())
         )
-        if isinstance(standing, AwsError):
-            self._errors = dict.fromkeys(behind, standing)
+        if isinstance(states, AwsError):
+            self._errors = dict.fromkeys(behind, states)
             return self._split(decisions)
-        disabled = sorted(one for one, state in standing.items() if state == DISABLED)
-        for request in disabled:
-            self._end_stopped(request, behind[request])
-        self._cancel(sorted(standing.keys() - set(disabled)), behind)
+        harmless = []
+        for request in sorted(behind):
+            state = states.get(request, NOT_YET)
+            if isinstance(state, AwsError):
+                self._doubt(request, state, behind[request])
+            elif state in HARMLESS:
+                harmless.append(request)
+            elif state is not None:
+                self._end_stopped(request, behind[request])
+        self._cancel(harmless, behind)
         return self._split(decisions)
+
+    def _doubt(self, request: str, error: AwsError, decisions: Sequence[ToTerminate]) -> None:
+        """What EC2 does not know may be new; it goes on where EC2 has had the time to know it."""
+        if error.kind is not ErrorKind.MISSING:
+            self._errors[request] = error
+        elif any((one.marked.waited or 0.0) < KNOWN_AFTER for one in decisions):
+            self._errors[request] = NOT_YET
 
     def _end_stopped(self, request: str, decisions: Sequence[ToTerminate]) -> None:
         """A termination, with its guards: looked at anew, and TerminateInstances asked with DryRun."""
@@ -84,23 +109,28 @@ class StandingRequests:
                     self.memory[request] = CancelledRequest(ids, self.terminator.clock())
 
     def _ask(self, requests: Sequence[str], behind: Mapping[str, Sequence[ToTerminate]]) -> Answer:
-        """Cancel these; before it is asked again, their instances are looked at again."""
+        """Cancel these. What was asked before, or was decided a while ago, is judged again first."""
         going = list(requests)
 
         def look_again() -> Answer | None:
-            for request in list(going):
-                if len(self.terminator.still_to_terminate(behind[request])) < len(behind[request]):
-                    going.remove(request)
-            return (
-                None
-                if going
-                else AwsError("Changed", "its instance is not to go any more", ErrorKind.THROTTLED)
-            )
+            given = [one for request in going for one in behind[request]]
+            to_go = {one.marked.instance_id for one in self.terminator.still_to_terminate(given)}
+            going[:] = [
+                request
+                for request in going
+                if all(one.marked.instance_id in to_go for one in behind[request])
+            ]
+            return None if going else Accepted({}, None, frozenset(requests))
 
-        return self.terminator.retry(
+        stale = self._fresh_until <= self.terminator.clock()
+        if stale and (nothing := look_again()) is not None:
+            return nothing
+        answer = self.terminator.retry(
             lambda: self.machines.cancel_requests(going, dry_run=self.terminator.dry_run),
             look_again,
         )
+        left_out = frozenset(requests) - frozenset(going)
+        return replace(answer, left_out=left_out) if isinstance(answer, Accepted) else answer
 
     def _split(self, decisions: Sequence[ToTerminate]) -> tuple[list[ToTerminate], list[Result]]:
         free: list[ToTerminate] = []
@@ -139,8 +169,9 @@ def watch_cancelled_requests(
     if isinstance(live, AwsError):
         return  # the next run asks again
     for instance_id, request in live.items():
-        if instance_id not in memory[request].instances:
-            memory[request].instances.add(instance_id)
+        known = memory.get(request)
+        if known is not None and instance_id not in known.instances:
+            known.instances.add(instance_id)
             came_back(instance_id, request)
 
 
@@ -148,6 +179,8 @@ def _still_standing(request: str, answer: Answer, *, dry_run: bool) -> AwsError 
     """Why a request may still launch: success is a returned state, not a call without error."""
     if isinstance(answer, AwsError):
         return answer
+    if request in answer.left_out:
+        return CHANGED
     if dry_run:
         return None
     change = answer.changes.get(request)

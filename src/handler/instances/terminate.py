@@ -28,6 +28,8 @@ and others in the account drink from it too; what is left over is the next run's
 BATCH = 350
 """Instances in one call. EC2 takes 1,000, but it has a bucket of instances, too, which refills by 20 a
 second: a large batch waits long for its share, and leaves more of it unused when the time is up."""
+UNEXPECTED = "UnexpectedState"
+"""Code of a call that EC2 accepted, and whose answer does not say that the instance ends."""
 
 JudgeAgain = Callable[[Sequence[ToTerminate]], Sequence[Decision]]
 Answered = tuple[Sequence[str], Answer]
@@ -88,13 +90,17 @@ class Terminator:
         """Those of them that are still to go by what EC2 shows now; the others are remembered."""
         now = self.clock()
         going = []
-        for decision in self.judge_again(decisions):
-            instance_id = decision.marked.instance_id
-            if isinstance(decision, ToTerminate):
+        for before, decision in zip(decisions, self.judge_again(decisions), strict=True):
+            instance_id = before.marked.instance_id
+            if not isinstance(decision, ToTerminate):
+                self._changed[instance_id] = decision
+            elif decision.through_group != before.through_group:
+                why = "it joined or left its Auto Scaling group meanwhile: the next run ends it"
+                self._changed[instance_id] = defer(before, why)
+            else:
+                self._changed.pop(instance_id, None)
                 self._fresh_until[instance_id] = now + FRESH_FOR
                 going.append(decision)
-            else:
-                self._changed[instance_id] = decision
         return going
 
     def changed(self, decision: ToTerminate) -> Result | None:
@@ -128,13 +134,15 @@ class Terminator:
             going[:] = [
                 one.marked.instance_id for one in self.still_to_terminate([by_id[i] for i in going])
             ]
-            return None if going else Accepted({}, None)
+            return None if going else Accepted({}, None, frozenset(ids))
 
         now = self.clock()
         stale = any(self._fresh_until.pop(one, now) <= now for one in ids)
         if stale and (nothing := look_again()) is not None:
             return nothing
-        return self.retry(lambda: self._ask(going, by_id), look_again)
+        answer = self.retry(lambda: self._ask(going, by_id), look_again)
+        left_out = frozenset(ids) - frozenset(going)
+        return replace(answer, left_out=left_out) if isinstance(answer, Accepted) else answer
 
     def _ask(self, ids: Sequence[str], by_id: dict[str, ToTerminate]) -> Answer:
         for one in ids:
@@ -157,6 +165,11 @@ class Terminator:
             if self.dry_run:
                 return Left(decision.marked, Outcome.PLANNED, decision.marked.reason)
             change = answer.changes.get(decision.marked.instance_id)
+            if change is not None and change.previous in {State.SHUTTING_DOWN, State.TERMINATED}:
+                why = "EC2 says that it had ended before the call"
+                return AwsError(
+                    "AlreadyEnded", why, ErrorKind.NO_ANSWER, request_id=answer.request_id
+                )
             if change is not None and change.current in {State.SHUTTING_DOWN, State.TERMINATED}:
                 return self._ended(decision, change, answer.request_id)
             state = change.current if change else "no state"
@@ -164,9 +177,7 @@ class Terminator:
             message = (
                 f"EC2 accepted the call and returned {state} for {decision.marked.instance_id}"
             )
-            return AwsError(
-                "UnexpectedState", message, ErrorKind.REFUSED, request_id=answer.request_id
-            )
+            return AwsError(UNEXPECTED, message, ErrorKind.REFUSED, request_id=answer.request_id)
         if answer.kind is ErrorKind.THROTTLED:
             return defer(decision, str(answer), answer)
         if answer.kind is ErrorKind.LOCKED_OUT:
@@ -196,7 +207,9 @@ class Terminator:
         if isinstance(again, Ended):
             trace = replace(again.trace, error_code=error.code, request_id=error.request_id)
             return replace(again, trace=trace)
-        if again is not None and error.kind is not ErrorKind.REFUSED:
+        unseen = isinstance(again, Left) and again.outcome is Outcome.DEFERRED
+        said_no = error.kind is ErrorKind.REFUSED and error.code != UNEXPECTED
+        if again is not None and not (unseen and said_no):
             return again
         if error.kind is ErrorKind.MISSING:  # and yet it is shown, or nothing is: ask afresh
             return defer(decision, f"EC2 contradicts itself: {error}", error)
