@@ -218,7 +218,7 @@ def test_a_report_that_the_table_does_not_take_is_logged_in_full_and_sent(house:
     house.world.aws.faults.add("DeleteItem", fault, times=None)
     done = house.run()
     (line,) = [one for one in done.lines if "report" in one]
-    assert line["report"]["snapshots"]["deleted"] == [snapshot]
+    assert json.loads(line["report"])["snapshots"]["deleted"] == [snapshot]
     assert "AccessDeniedException" in line["why"]
     assert [one["snapshots"]["deleted"] for one in house.reports()] == [[snapshot]]
 

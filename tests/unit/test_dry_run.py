@@ -1,4 +1,4 @@
-"""What a dry run's plan says of the Recycle Bin, and how long it may get."""
+"""What a dry run's plan says of the Recycle Bin, and how long what a run says may get."""
 
 from __future__ import annotations
 
@@ -115,6 +115,15 @@ def test_a_plan_that_lambda_would_not_take_says_how_much_of_it_is_left_out() -> 
     assert shown[0]["id"] == "ami-1"
     assert answer["plan_left_out"] == 4_001 - len(shown)
     assert len(json.dumps(answer)) < 6 * 2**20
+
+
+def test_a_report_that_no_line_holds_is_logged_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(logger, "error", lambda _, extra: said.append(extra))
+    report = {"failed": [{"id": f"snap-{n}", "error": "é" * 150} for n in range(1_000)]}
+    Journal(lambda _: None, "1").report_in_full(report, "the table is down")
+    assert json.loads("".join(one["report"] for one in said)) == report
+    assert max(len(json.dumps(one)) for one in said) < 256 * 1024
 
 
 def test_a_line_of_what_stays_says_how_many_it_leaves_out(

@@ -23,6 +23,12 @@ def cut(text: str, most: int) -> str:
     return text.encode(errors="replace")[:most].decode(errors="ignore")
 
 
+def pieces(text: str, most: int) -> Iterator[tuple[int, str]]:
+    """All of a text in pieces of at most so many characters, each with where it begins."""
+    for start in range(0, len(text), most):
+        yield start, text[start : start + most]
+
+
 def fitting(items: Iterable[T], most: int) -> Iterator[T]:
     """The first items, as many as go into so many bytes of JSON."""
     for item in items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from handler.aws.errors import AwsError
 from handler.backend.errors import BackendError
-from handler.images.bounds import LONGEST_LINE, fitting
+from handler.images.bounds import LONGEST_LINE, fitting, pieces
 from handler.images.delete import Deletion, DeletionStatus
 from handler.images.model import Reason, Verdict
 from handler.images.summary import Summary
@@ -91,10 +92,10 @@ class Journal:
 
     def outbox_unreadable(self, item: str) -> None:
         """Reports may be lost with it: these lines are the only copy."""
-        for start in range(0, len(item), LONGEST_LINE):
+        for start, piece in pieces(item, LONGEST_LINE):
             logger.error(
-                "what earlier runs left cannot be read, and is replaced; here it is",
-                extra={"item": item[start : start + LONGEST_LINE], "from": start},
+                "what earlier runs left cannot be read, and is removed; here it is",
+                extra={"item": piece, "from": start},
             )
 
     def stayed(self, verdicts: Sequence[Verdict]) -> None:
@@ -120,11 +121,12 @@ class Journal:
         )
 
     def report_in_full(self, report: Mapping[str, Any], why: str) -> None:
-        """If the backend does not take it now, this line is the only copy."""
-        logger.error(
-            "cleanup report could not be kept for a later run; here it is in full",
-            extra={"report": report, "why": why},
-        )
+        """If the backend does not take it now, these lines are the only copy."""
+        for start, piece in pieces(json.dumps(report), LONGEST_LINE):
+            logger.error(
+                "cleanup report could not be kept for a later run; here it is in full",
+                extra={"report": piece, "from": start, "why": why},
+            )
 
     def summary(self, summary: Summary) -> None:
         """One line with the counts, one per item of a plan; a metric for each that is not zero."""
