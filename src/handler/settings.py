@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self, get_args
 
-from handler.instances.guard import AsgMembers, MissingPolicy
 from handler.instances.model import Agent, UntaggedReplicas
+from handler.instances.rules import AsgMembers, MissingPolicy
 from handler.values import (
     SAM_HOST,
     Reader,

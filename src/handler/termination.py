@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler import redact
 from handler.deadline import Deadline
-from handler.instances.guard import Policy
+from handler.instances.rules import Policy
 from handler.instances.run import Limits, TerminationRun
 from handler.settings import Settings
 from handler.telemetry import logger

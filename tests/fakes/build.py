@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.guard import AsgMembers, MissingPolicy, Policy, ToTerminate
 from handler.instances.model import (
     ZOMBIE,
     Agent,
@@ -19,6 +18,7 @@ from handler.instances.model import (
     UntaggedReplicas,
 )
 from handler.instances.ownership import Owned
+from handler.instances.rules import AsgMembers, MissingPolicy, Policy, ToTerminate
 from handler.instances.run import Limits
 
 NOW = datetime(2025, 11, 25, 12, 30, tzinfo=UTC)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handler.aws.look_ups import LookUps
-from handler.instances.guard import Policy, ToTerminate
 from handler.instances.judge import Judge
 from handler.instances.model import Agent, Candidate
 from handler.instances.outcome import Summary
 from handler.instances.ownership import Agents
+from handler.instances.rules import Policy, ToTerminate
 from handler.instances.run import Limits, TerminationRun
 from handler.instances.terminate import Terminator
 from tests.fakes.build import AGENT, limits, policy

@@ -16,14 +16,6 @@ from hypothesis import strategies as st
 from handler.aws.errors import AwsError, ErrorKind
 from handler.backend.errors import BackendError
 from handler.backend.wire import read_envelope
-from handler.instances.guard import (
-    GROUP_TAG,
-    PARENT_TAG,
-    REPLICA_TAGS,
-    AsgMembers,
-    MissingPolicy,
-    Policy,
-)
 from handler.instances.listing import read_list
 from handler.instances.model import (
     REPLICA,
@@ -38,6 +30,14 @@ from handler.instances.model import (
 )
 from handler.instances.outcome import Summary
 from handler.instances.ownership import LOGICAL_ID_TAG
+from handler.instances.rules import (
+    GROUP_TAG,
+    PARENT_TAG,
+    REPLICA_TAGS,
+    AsgMembers,
+    MissingPolicy,
+    Policy,
+)
 from handler.instances.run import Limits
 from handler.instances.surroundings import FLEET_TAGS
 from tests.fakes.build import NOW, OURS, error, iid, limits, policy

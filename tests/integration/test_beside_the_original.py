@@ -1,7 +1,7 @@
 """What went wrong beside the original backend and agent, ten things: none of them happens any more.
 
 Each is played whole, for the three agents of `owner.py` and with every quirk on where it is the backend's
-doing. Their rules have tables of their own: tests/unit/test_ownership.py (1, 2), test_guard.py (3, 9), test_listing.py
+doing. Their rules have tables of their own: tests/unit/test_ownership.py (1, 2), test_rules.py (3, 9), test_listing.py
 (6, 10), test_settings_event.py (7), test_settings.py (8), test_reporter.py (5), and tests/backend/test_original.py for the backend's side.
 """
 

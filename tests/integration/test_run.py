@@ -1,4 +1,4 @@
-"""The whole handler: the outcomes of contract section 2 reached for real; their rules stand in unit/test_guard.py."""
+"""The whole handler: the outcomes of contract section 2 reached for real; their rules stand in unit/test_rules.py."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from handler.backend.errors import BackendError
 from handler.backend.wire import SHOWN, is_acknowledged, read_envelope
-from handler.instances.guard import in_another_region
 from handler.instances.listing import read_list
 from handler.instances.model import AgentList
+from handler.instances.rules import in_another_region
 from handler.settings import ENVIRONMENT_VARIABLES, Settings, SettingsError
 from tests.fakes.build import AGENT, NOW
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy, in_another_region
 from handler.instances.model import State
 from handler.instances.outcome import Outcome
 from handler.instances.ownership import LOGICAL_ID_TAG, logical_id
+from handler.instances.rules import GROUP_TAG, AsgMembers, MissingPolicy, in_another_region
 from tests.fakes.build import REGION
 from tests.fakes.worlds import World, worlds
 

@@ -79,7 +79,7 @@ def g():
 
 
 PURE = [SRC / "handler" / name for name in (
-    "instances/guard.py", "instances/ownership.py", "instances/surroundings.py", "instances/bisect.py",
+    "instances/rules.py", "instances/ownership.py", "instances/surroundings.py", "instances/bisect.py",
     "images/rules.py", "images/index.py",
 )]  # fmt: skip
 """What decides: no SDK, no HTTP, no clock, no environment."""

@@ -7,7 +7,7 @@ import pytest
 from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor.ec2 import SPOT, TERMINATE, Trial, pick, say
 from handler.doctor.findings import Check, Status
-from handler.instances.guard import GROUP_TAG
+from handler.instances.rules import GROUP_TAG
 from tests.fakes.build import OURS, iid, instance
 from tests.fakes.dependencies import dependencies
 

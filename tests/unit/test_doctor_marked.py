@@ -9,9 +9,9 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor import settings
 from handler.doctor.findings import Finding, Status
 from handler.doctor.marked import Foreseen, examine, judge_decided
-from handler.instances.guard import GROUP_TAG
 from handler.instances.model import REPLICA, Agent, Instance, Marked
 from handler.instances.ownership import LOGICAL_ID_TAG
+from handler.instances.rules import GROUP_TAG
 from tests.fakes.build import AGENT, OURS, iid, instance, limits, listing, marked, policy
 from tests.fakes.dependencies import dependencies
 from tests.fakes.fleet import FakeFleet

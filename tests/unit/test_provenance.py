@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
-from handler.instances.guard import ToProve
 from handler.instances.outcome import Ended, Left, Outcome
 from handler.instances.provenance import MOST_PAGES, PAUSE, UNKNOWN_FOR, CloudTrailHistory, prove
+from handler.instances.rules import ToProve
 from tests.fakes.build import NOW, error, iid, marked
 from tests.fakes.clock import FakeClock
 from tests.fakes.outside import FakeHistory, FakeJournal

@@ -8,10 +8,10 @@ import pytest
 
 from handler.aws.errors import ErrorKind
 from handler.backend.errors import BackendError
-from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy
 from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
 from handler.instances.outcome import Outcome
 from handler.instances.ports import CancelledRequest
+from handler.instances.rules import GROUP_TAG, AsgMembers, MissingPolicy
 from tests.fakes.build import (
     AGENT,
     NOW,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("tests/backend/test_reports.py::test_one[mariadb]", "mariadb"),
         ("tests/backend/test_quirks.py::test_one[mariadb-2025-11-25T12:30:00Z]", "mariadb"),
         ("tests/backend/test_quirks.py::test_one[sqlite]", "tests/backend/test_quirks.py"),
-        ("tests/unit/test_guard.py::TestIt::test_one[a-b]", "tests/unit/test_guard.py"),
+        ("tests/unit/test_rules.py::TestIt::test_one[a-b]", "tests/unit/test_rules.py"),
     ],
 )
 def test_a_test_runs_beside_those_that_share_its_servers(nodeid: str, name: str) -> None:
@@ -35,4 +35,4 @@ def test_a_file_that_is_named_is_there(name: str) -> None:
 def test_what_takes_long_is_started_first(request: pytest.FixtureRequest) -> None:
     names = list(dict.fromkeys(unit(item.nodeid) for item in request.session.items))
     assert names == sorted(names, key=by_length)
-    assert by_length(FIRST[0]) < by_length(FIRST[-1]) < by_length("tests/unit/test_guard.py")
+    assert by_length(FIRST[0]) < by_length(FIRST[-1]) < by_length("tests/unit/test_rules.py")

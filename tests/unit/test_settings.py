@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.instances.guard import AsgMembers, MissingPolicy
 from handler.instances.model import Agent, UntaggedReplicas
+from handler.instances.rules import AsgMembers, MissingPolicy
 from handler.settings import (
     ENVIRONMENT_VARIABLES,
     SECRET,

@@ -9,10 +9,10 @@ import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
-from handler.instances.guard import ToTerminate
 from handler.instances.model import State
 from handler.instances.outcome import Denied, Left, Result
 from handler.instances.ports import CancelledRequest
+from handler.instances.rules import ToTerminate
 from handler.instances.spot_requests import (
     KNOWN_AFTER,
     WATCHED_FOR,

@@ -9,9 +9,9 @@ import pytest
 
 from handler.aws.errors import ErrorKind
 from handler.aws.retry import FRESH_FOR, TRIES_WITHOUT_ANSWER
-from handler.instances.guard import GROUP_TAG, AsgMembers, MissingPolicy, Policy, ToTerminate
 from handler.instances.model import Ending, State
 from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Trace
+from handler.instances.rules import GROUP_TAG, AsgMembers, MissingPolicy, Policy, ToTerminate
 from handler.instances.surroundings import Leaving, Member
 from handler.instances.terminate import CALLS_PER_RUN, explain
 from tests.fakes.build import NOW, OURS, decision, error, iid, instance, policy

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from handler.doctor.barriers import Barrier
     from handler.instances.ec2 import Ec2Machines
-    from handler.instances.guard import Policy
     from handler.instances.model import AgentList, Instance
+    from handler.instances.rules import Policy
     from handler.instances.run import Limits
     from handler.settings import Settings
     from handler.wiring import Environment

@@ -13,7 +13,7 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.doctor.advice import allow, aws_failed
 from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.findings import Check, Finding, failed, ok, skipped
-from handler.instances.guard import GROUP_TAG
+from handler.instances.rules import GROUP_TAG
 
 if TYPE_CHECKING:
     from handler.instances.model import Instance

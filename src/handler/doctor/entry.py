@@ -19,7 +19,7 @@ from handler.wiring import Environment, environment
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from handler.instances.guard import Policy
+    from handler.instances.rules import Policy
     from handler.instances.run import Limits
 
 

@@ -14,11 +14,11 @@ from handler.doctor.dependencies import Dependencies, examines
 from handler.doctor.ec2 import DESCRIBE
 from handler.doctor.findings import Check, Finding, depends, failed, ok, warning
 from handler.doctor.untagged import advise
-from handler.instances.guard import Decision, ToProve, ToTerminate, fuse_blown
 from handler.instances.judge import Judge
 from handler.instances.listing import held_by
 from handler.instances.outcome import Ended
 from handler.instances.ownership import Agents, candidates
+from handler.instances.rules import Decision, ToProve, ToTerminate, fuse_blown
 from handler.instances.run import Limits, count_fleet
 
 MARKED = Check("marked_instances", "What would a run make of each instance that is listed now?")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 
 from handler.doctor.advice import Advice
-from handler.instances.guard import REPLICA_TAGS, Decision, Policy
 from handler.instances.model import Instance
 from handler.instances.outcome import Denied, Left, Outcome
 from handler.instances.ownership import LOGICAL_ID_TAG, NO_LOGICAL_ID, Agents, logical_id
+from handler.instances.rules import REPLICA_TAGS, Decision, Policy
 
 IDS_SHOWN = 10
 """Machines that one command tags, at most."""

@@ -1,4 +1,4 @@
-"""The idempotency table: what was reported, and proven, within the window.
+"""The idempotency table: what was reported, and proven, within the window. `reporter.py` goes by it.
 
 The records are Powertools': its persistence layer makes each write with its condition, and
 `grouped_writes` sends them together.

@@ -11,7 +11,12 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
 from handler.aws.retry import OUT_OF_TIME
 from handler.deadline import side_by_side
-from handler.instances.guard import (
+from handler.instances.listing import INSTANCE_ID
+from handler.instances.model import Candidate, Instance, Marked, Observed
+from handler.instances.outcome import Ended
+from handler.instances.ownership import Agents, logical_id
+from handler.instances.ports import Machines
+from handler.instances.rules import (
     PARENT_TAG,
     Decision,
     Policy,
@@ -21,11 +26,6 @@ from handler.instances.guard import (
     defer,
     elsewhere,
 )
-from handler.instances.listing import INSTANCE_ID
-from handler.instances.model import Candidate, Instance, Marked, Observed
-from handler.instances.outcome import Ended
-from handler.instances.ownership import Agents, logical_id
-from handler.instances.ports import Machines
 from handler.instances.surroundings import Surroundings, fleets_of, hold_back, needs_neighbours
 
 NOT_ASKED = AwsError("NotAsked", "EC2 was not asked about it", ErrorKind.NO_ANSWER)
@@ -87,7 +87,7 @@ class Judge:
         self._candidates |= {one.instance_id: one for one in candidates}
 
     def again(self, decisions: Sequence[ToTerminate]) -> list[Decision]:
-        """Make decisions of before again, by what EC2 shows now.
+        """Make decisions of before again, by what EC2 shows now: before an act that has waited.
 
         It stays the same owner's: what has just ended may have lost the tag that says whose it is. An
         instance that was alive a moment ago and now is said not to exist is left to the next run:

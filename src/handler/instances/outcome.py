@@ -1,6 +1,6 @@
 """What became of a machine, phase by phase: each phase has a type of its own.
 
-A decision says what is to be done (`guard.Decision`). Acting makes it a *result*: `Ended`, `Denied`
+A decision says what is to be done (`rules.Decision`). Acting makes it a *result*: `Ended`, `Denied`
 or `Left`. Reporting makes that a `Settled`, which alone bears one of the contract's outcomes.
 """
 

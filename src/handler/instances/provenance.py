@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from handler.aws import error_codes
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
-from handler.instances.guard import ToProve
 from handler.instances.outcome import Left, Outcome, Result, Trace
 from handler.instances.ports import History
+from handler.instances.rules import ToProve
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient

@@ -15,7 +15,14 @@ from typing import TypeVar
 from handler.aws.errors import AwsError
 from handler.aws.look_ups import LookUps
 from handler.deadline import Deadline, LateError, in_time
-from handler.instances.guard import (
+from handler.instances.judge import Judge
+from handler.instances.listing import Fetched, failure, fetch, held_by
+from handler.instances.model import Agent, Instance, State, UntaggedReplicas
+from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
+from handler.instances.ownership import Agents, candidates
+from handler.instances.ports import Dependencies, Machines
+from handler.instances.reporter import Reporter
+from handler.instances.rules import (
     REPLICA_TAGS,
     Decision,
     Policy,
@@ -25,13 +32,6 @@ from handler.instances.guard import (
     fuse_blown,
     within_cap,
 )
-from handler.instances.judge import Judge
-from handler.instances.listing import Fetched, failure, fetch, held_by
-from handler.instances.model import Agent, Instance, State, UntaggedReplicas
-from handler.instances.outcome import Denied, Ended, Left, Outcome, Result, Settled, Summary
-from handler.instances.ownership import Agents, candidates
-from handler.instances.ports import Dependencies, Machines
-from handler.instances.reporter import Reporter
 from handler.instances.spot_requests import StandingRequests, watch_cancelled_requests
 from handler.instances.terminate import Terminator
 
@@ -92,17 +92,17 @@ class TerminationRun:
         judge = self._judge(held_by(fetched.lists), look_ups)
         decided_at = self.clock()
         decisions = self._decide(judge, fetched)
+        done = [one for one in decisions if isinstance(one, Ended | Denied | Left)]
+        wanted = [one for one in decisions if isinstance(one, ToTerminate)]
+        unproven = [one for one in decisions if isinstance(one, ToProve)]
         waited = self._seconds_here([one.marked.instance_id for one in decisions if _alive(one)])
         reporter = self._reporter()
-        # What has a result is reported while the rest is acted on.
-        reporter.submit(
-            self._timed(one for one in decisions if isinstance(one, Ended | Denied | Left))
-        )
-        going, held_back = self._allowed(decisions, waited, look_ups)
-        reporter.submit(held_back)
+        reporter.submit(self._timed(done))  # while the rest is acted on
+        going, put_off = self._allowed(wanted, waited, look_ups)
+        reporter.submit(put_off)
         for results in self._terminate(going, judge, decided_at, look_ups):
             reporter.submit(self._timed(results))
-        for results in self._prove(decisions, look_ups):
+        for results in self._prove(unproven, look_ups):
             reporter.submit(results)
         settled = reporter.finish()
         self._tell_overdue(settled, waited)
@@ -162,10 +162,9 @@ class TerminationRun:
         )
 
     def _allowed(
-        self, decisions: Sequence[Decision], waited: Mapping[str, float], look_ups: LookUps
+        self, wanted: Sequence[ToTerminate], waited: Mapping[str, float], look_ups: LookUps
     ) -> tuple[Sequence[ToTerminate], Sequence[Left]]:
         """What is terminated in this run, within the cap and under the fuse, and what is put off."""
-        wanted = [one for one in decisions if isinstance(one, ToTerminate)]
         going, over = within_cap(wanted, self.limits.max_terminations_per_run, waited)
         blown = self._fuse(len(going), look_ups) if going else None
         if blown is None:
@@ -198,11 +197,8 @@ class TerminationRun:
         yield held_back
         yield from terminator.terminate(free, decided_at)
 
-    def _prove(
-        self, decisions: Sequence[Decision], look_ups: LookUps
-    ) -> Iterator[Iterable[Result]]:
+    def _prove(self, unproven: Sequence[ToProve], look_ups: LookUps) -> Iterator[Iterable[Result]]:
         """Last, since CloudTrail is slow: terminations do not wait for proofs."""
-        unproven = [one for one in decisions if isinstance(one, ToProve)]
         if unproven:
             from handler.instances.provenance import prove
 

@@ -14,9 +14,9 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
 from handler.aws.retry import FRESH_FOR
 from handler.instances.bisect import Answer, bisect
-from handler.instances.guard import ToTerminate, defer, deny
 from handler.instances.outcome import Result
 from handler.instances.ports import Accepted, CancelledRequest, Machines
+from handler.instances.rules import ToTerminate, defer, deny
 from handler.instances.terminate import Terminator
 
 OVER = frozenset({"cancelled", "closed", "completed", "failed"})

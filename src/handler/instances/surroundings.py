@@ -1,4 +1,4 @@
-"""What is around a machine that nothing else speaks against: pure, like `guard.py`.
+"""What is around a machine that nothing else speaks against: pure, like `rules.py`.
 
 A replica's primary, a zombie's peers, fleets and groups that would replace it: looked up only for
 what would be terminated, and judged here.
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from handler.aws.errors import AwsError
-from handler.instances.guard import GROUP_TAG, PARENT_TAG, Decision, Policy, ToTerminate, shown
 from handler.instances.model import Instance, State
 from handler.instances.outcome import Denied, Left, Outcome
 from handler.instances.ownership import LOGICAL_ID_TAG, logical_id
+from handler.instances.rules import GROUP_TAG, PARENT_TAG, Decision, Policy, ToTerminate, shown
 
 FLEET_TAGS = ("aws:ec2:fleet-id", "aws:ec2spot:fleet-request-id")
 """The tags of members of an EC2 Fleet and of a Spot Fleet, of whatever type it is."""

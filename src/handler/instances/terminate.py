@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.retry import FRESH_FOR, Retry
 from handler.instances.bisect import Answer, bisect
-from handler.instances.guard import Decision, ToProve, ToTerminate, defer, deny
 from handler.instances.model import State
 from handler.instances.outcome import Ended, Left, Outcome, Result, Trace
 from handler.instances.ports import Accepted, Change, Machines
+from handler.instances.rules import Decision, ToProve, ToTerminate, defer, deny
 
 if TYPE_CHECKING:
     from handler.deadline import Deadline

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from handler.aws.errors import AwsError, ErrorKind
-from handler.instances.guard import (
+from handler.instances.model import (
+    REPLICA,
+    ZOMBIE,
+    Ending,
+    Instance,
+    State,
+    UntaggedReplicas,
+)
+from handler.instances.outcome import Denied, Ended, Left, Outcome
+from handler.instances.ownership import LOGICAL_ID_TAG, Agents, Owned
+from handler.instances.rules import (
     GROUP_TAG,
     PARENT_TAG,
     AsgMembers,
@@ -24,16 +34,6 @@ from handler.instances.guard import (
     in_another_region,
     within_cap,
 )
-from handler.instances.model import (
-    REPLICA,
-    ZOMBIE,
-    Ending,
-    Instance,
-    State,
-    UntaggedReplicas,
-)
-from handler.instances.outcome import Denied, Ended, Left, Outcome
-from handler.instances.ownership import LOGICAL_ID_TAG, Agents, Owned
 from handler.instances.surroundings import (
     Leaving,
     Member,
