@@ -45,7 +45,7 @@ def test_a_dead_run_of_another_agent_is_accounted_for(
 ) -> None:
     snapshot = house.snapshot()
     with monkeypatch.context() as patch:
-        patch.setattr(outbox.Outbox, "close", _die)
+        patch.setattr(outbox.Outbox, "keep_and_deliver", _die)
         patch.setattr(outbox, "SLACK", timedelta(days=-1))
         with pytest.raises(KeyboardInterrupt):
             house.run()

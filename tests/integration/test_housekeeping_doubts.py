@@ -71,8 +71,7 @@ def test_a_call_that_is_carried_out_after_the_look_is_reported_by_the_next_run(
     snapshot = house.snapshot()
     house.world.aws.faults.add("DeleteSnapshot", faults.meanwhile(lambda: time.sleep(4.5)), times=1)
     _run_for(house, 5)
-    time.sleep(3)
-    assert snapshot in house.library.deleted
+    _until_deleted(house, snapshot)
     house.run()
     assert house.deleted_by_reports() == [snapshot]
 
@@ -91,8 +90,16 @@ def test_an_answer_that_comes_when_nobody_waits_for_it_settles_nothing(
 
     monkeypatch.setattr(Retry, "__call__", slow)
     _run_for(house, 5)
+    _until_deleted(house, snapshot)
     house.run()
     assert house.deleted_by_reports() == [snapshot]
+
+
+def _until_deleted(house: House, snapshot: str) -> None:
+    until = time.monotonic() + 30
+    while snapshot not in house.library.deleted:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def _run_for(house: House, seconds: float) -> Invocation:

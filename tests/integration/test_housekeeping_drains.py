@@ -130,6 +130,23 @@ def test_a_call_is_not_made_again_for_what_was_protected_meanwhile(house: House)
     assert returned["kept"]["deferred"] == 2
 
 
+def test_what_came_into_use_while_a_call_waited_stays(house: House) -> None:
+    image, snapshot, other = house.image(), house.snapshot(), house.snapshot()
+
+    def use() -> None:
+        house.world.launch(image_id=image)
+        house.library.snapshots[snapshot].permissions = [{"UserId": "210987654321"}]
+
+    for operation in ("DeregisterImage", "DeleteSnapshot"):
+        house.world.aws.faults.add(operation, faults.throttled(), times=2)
+    house.world.aws.faults.add("DescribeImages", faults.meanwhile(use), nth=2)
+    house.world.aws.faults.add("DescribeSnapshots", faults.meanwhile(use), nth=2)
+    returned = house.returned()
+    assert image in house.library.images
+    assert house.library.deleted == [other]
+    assert returned["kept"]["deferred"] == 2
+
+
 def test_a_decision_that_has_waited_is_made_again_before_the_first_call(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

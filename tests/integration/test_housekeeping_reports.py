@@ -120,7 +120,7 @@ def test_a_run_that_dies_after_deleting_is_accounted_for_by_the_next(
 def _run_and_die(house: House, monkeypatch: pytest.MonkeyPatch, *, long_ago: bool) -> None:
     """A run that is killed after its deletions; its time to be at work is over, or is not."""
     with monkeypatch.context() as patch:
-        patch.setattr(outbox.Outbox, "close", _die)
+        patch.setattr(outbox.Outbox, "keep_and_deliver", _die)
         if long_ago:
             patch.setattr(outbox, "SLACK", timedelta(days=-1))
         with pytest.raises(KeyboardInterrupt):

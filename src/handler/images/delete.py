@@ -73,6 +73,7 @@ class Deleting:
         ec2: makes each call once.
         retry: makes a call again where that helps.
         inventory: looks at items again.
+        ask: which of these must stay after all, by who uses them now.
         dry_run: EC2 is asked whether it would, and nothing more.
         clock: the time now (UTC).
         decided_at: when it was looked at what is now deleted.
@@ -82,6 +83,7 @@ class Deleting:
     ec2: Any
     retry: Retry
     inventory: Ec2Inventory
+    ask: Callable[[Sequence[Verdict]], Mapping[str, Verdict]]
     dry_run: bool
     clock: Callable[[], datetime]
     decided_at: datetime
@@ -176,6 +178,9 @@ class Deleting:
             return AwsError("NotSeen", why, ErrorKind.THROTTLED)
         if item.tags != verdict.tags or item.state not in WHOLE:
             why = "its tags or its state were changed meanwhile: a later run decides anew"
+            return AwsError("Changed", why, ErrorKind.THROTTLED)
+        if stays := self.ask([verdict]):
+            why = f"{stays[verdict.item_id].why}: a later run decides anew"
             return AwsError("Changed", why, ErrorKind.THROTTLED)
         return None
 

@@ -1,4 +1,7 @@
-"""What EC2 tells of one image or snapshot, or of ten, a call: asked only of what is about to go."""
+"""What EC2 tells of one image or snapshot, or of ten, a call: asked only of what is about to go.
+
+It is asked when a run chooses, and again of what has waited since (`delete.py`).
+"""
 
 from __future__ import annotations
 

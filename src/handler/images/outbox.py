@@ -161,7 +161,7 @@ class Outbox:
         loaded = self.table.load()
         return isinstance(loaded, AwsError) or loaded.at_work(self.clock())
 
-    def close(
+    def keep_and_deliver(
         self, report: CleanupReport, ends: Sequence[Deletion], known: Collection[str]
     ) -> bool:
         """Keep the report and what was refused, and deliver it; whether the backend has acknowledged it.
@@ -271,7 +271,7 @@ class DryOutbox:
     def intend(self, _intention: Intention, _seconds: float) -> None:
         """Nothing is in the way."""
 
-    def close(
+    def keep_and_deliver(
         self, _report: CleanupReport, _ends: Sequence[Deletion], _known: Collection[str]
     ) -> bool:
         """Nothing is acknowledged."""

@@ -1,4 +1,4 @@
-"""One run: account for earlier runs, look, decide, delete, report, account.
+"""One run: account for earlier runs, look, decide, choose, write down, delete, report, sum up.
 
 Every look-up fails closed: what could not be seen keeps everything that it could have spoken for.
 """
@@ -88,14 +88,24 @@ class HousekeepingRun:
         )
         self._note(inventory, now)
         verdicts = decide(inventory, self.policy, now)
-        choice = self._choose(verdicts, inventory, now, outbox)
+        last = LastQuestions(self.to.client("ec2"), self.deadline.to_act, self._look_up_failed)
+        choice = choose(
+            verdicts,
+            inventory,
+            self.policy,
+            now,
+            cap=self.cap,
+            room=outbox.room,
+            held_back=outbox.held_back,
+            ask=last.stay,
+        )
         if choice.chosen:
             intended = intention(choice, self.policy, now)
             stop = outbox.intend(intended, self.deadline.to_report())
             choice = choice if stop is None else choice.put_off(stop)
-        ends = self._delete(choice, now) if choice.chosen else []
+        ends = self._delete(choice, now, last) if choice.chosen else []
         known = {one.item_id for one in verdicts}
-        reported = outbox.close(report(ends, self.policy, now), ends, known)
+        reported = outbox.keep_and_deliver(report(ends, self.policy, now), ends, known)
         verdicts = settled(verdicts, choice, ends)
         ours = [one for one in verdicts if one.reason is not Reason.NOT_OURS]
         planned = self._plan(ours) if self.dry_run else None
@@ -131,30 +141,12 @@ class HousekeepingRun:
         own.others = others
         return own
 
-    def _choose(
-        self,
-        verdicts: Sequence[Verdict],
-        inventory: Inventory,
-        now: datetime,
-        outbox: Outbox | DryOutbox,
-    ) -> Choice:
-        last = LastQuestions(self.to.client("ec2"), self.deadline.to_act, self._look_up_failed)
-        return choose(
-            verdicts,
-            inventory,
-            self.policy,
-            now,
-            cap=self.cap,
-            room=outbox.room,
-            held_back=outbox.held_back,
-            ask=last.stay,
-        )
-
-    def _delete(self, choice: Choice, decided_at: datetime) -> list[Deletion]:
+    def _delete(self, choice: Choice, decided_at: datetime, last: LastQuestions) -> list[Deletion]:
         deleting = Deleting(
             self.to.destroying(),
             self.retry,
             self._inventory(),
+            last.stay,
             self.dry_run,
             self.clock,
             decided_at,
