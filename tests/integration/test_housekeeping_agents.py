@@ -53,6 +53,27 @@ def test_a_dead_run_of_another_agent_is_accounted_for(
     assert told_deleted(house, house.world.agent_id) == [snapshot]
 
 
+@pytest.mark.parametrize("whose", ["another's", "its own"])
+def test_a_run_that_begins_while_a_report_is_under_way_does_not_send_it_too(
+    house: House, other: str, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    snapshot, first = house.snapshot(), house.world.agent_id
+    agents = f"{other},{first}" if whose == "another's" else f"{first},{other}"
+    real = outbox.Outbox._sent
+
+    def sent(*arguments: Any, **more: Any) -> bool:
+        monkeypatch.setattr(outbox.Outbox, "_sent", real)
+        house.run(AGENT_ID=agents)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(outbox.Outbox, "_sent", sent)
+    house.run(AGENT_ID=f"{first},{other}")
+    assert told_deleted(house, first) == [snapshot]
+    house.run(AGENT_ID=agents)
+    assert told_deleted(house, first) == [snapshot]
+    assert house.world.aws.tables[TABLE].items == {}
+
+
 def _die(*_: object, **_more: object) -> bool:
     raise KeyboardInterrupt
 

@@ -105,6 +105,7 @@ def test_a_plan_that_lambda_would_not_take_says_how_much_of_it_is_left_out() -> 
         Policy({}, "Keep", timedelta(30), timedelta(7), 1, 1),
         datetime(2025, 11, 25, tzinfo=UTC),
         look_ups_failed=0,
+        found_failed=0,
         reported=False,
         waiting=0,
         calls=0,

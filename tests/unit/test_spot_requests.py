@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -44,12 +45,13 @@ def cancel(
     *given: ToTerminate,
     dry_run: bool = False,
     clock: FakeClock | None = None,
+    waited: Mapping[str, float] | None = None,
 ) -> tuple[list[ToTerminate], list[Result]]:
     clock = clock or FakeClock()
     around.fleet.instances |= {one.instance.instance_id: one.instance for one in given}
     doing = terminator(around, given, policy(dry_run=dry_run), clock)
     look_ups = LookUps(clock.deadline(), around.journal.look_up_failed)
-    requests = StandingRequests(around.fleet, look_ups, doing, around.cancelled)
+    requests = StandingRequests(around.fleet, look_ups, doing, around.cancelled, waited or {})
     return requests.cancel(given, NOW)
 
 
@@ -150,6 +152,16 @@ def test_a_request_that_ec2_does_not_show_may_be_new(
     assert ids(free) == ([iid(1), iid(2)] if goes else [iid(2)])
     assert [type(one) for one in held] == ([] if goes else [Left])
     assert around.fleet.cancelled == [TWO]
+
+
+def test_a_request_that_ec2_has_forgotten_does_not_hold_a_machine_of_unknown_wait_for_ever(
+    around: FakeDependencies,
+) -> None:
+    around.fleet.unknown_requests = {ONE: NOT_FOUND}
+    doubtful = spot(1)
+    doubtful = replace(doubtful, owned=replace(doubtful.owned, entry=marked(1, waited=None)))
+    free, _ = cancel(around, doubtful, waited={iid(1): KNOWN_AFTER})
+    assert ids(free) == [iid(1)]
 
 
 def test_a_decision_that_has_waited_is_made_again_before_the_first_cancellation(

@@ -74,6 +74,9 @@ def spot_requests(it: Dependencies) -> list[Finding]:
         return [aws_failed(SPOT, states, "ec2:DescribeSpotInstanceRequests")]
     known = {key: state for key, state in states.items() if not isinstance(state, AwsError)}
     standing = [key for key, state in known.items() if state is not None]
+    if not standing and len(known) < len(states):
+        found = f"EC2 does not tell of {len(states) - len(known)} of {len(states)} Spot requests"
+        return [skipped(SPOT, found, "invoke it again: EC2 shows new requests late")]
     if not standing:
         none = f"none of {len(known)} Spot requests would launch another instance"
         return [ok(SPOT, none if requests else "no running instance comes from a Spot request")]

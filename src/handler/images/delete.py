@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 from handler.aws import error_codes
+from handler.aws.error_codes import MAYBE_MISSING
 from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.retry import FRESH_FOR, LATE, Retry
 from handler.deadline import side_by_side
@@ -117,7 +118,7 @@ class Deleting:
                 end = _foreseen(_read(verdict, answer), of_an_image=verdict.item_id in owner)
             elif doubt is None or not isinstance(answer, AwsError):
                 end = _read(verdict, answer)
-            elif answer.kind is ErrorKind.MISSING:
+            elif answer.kind is ErrorKind.MISSING and answer.code not in MAYBE_MISSING:
                 end = _unheard(verdict)
             else:
                 doubtful.append((verdict, doubt))

@@ -63,6 +63,7 @@ class Outbox:
     journal: Journal
     clock: Callable[[], datetime]
     others: Sequence[Outbox] = ()
+    _failures: int = field(default=0, init=False)
     _kept: Contents | None = field(default=None, init=False)
     _stop: str | None = field(default=None, init=False)
     _down: str = field(default="", init=False)
@@ -72,6 +73,11 @@ class Outbox:
     def waiting(self) -> int:
         """Reports that wait for the backend."""
         return len(self._own) + sum(one.waiting for one in self.others)
+
+    @property
+    def failures(self) -> int:
+        """How many deletions of earlier runs EC2 did not answer, whose items are still there."""
+        return self._failures + sum(one.failures for one in self.others)
 
     @property
     def _own(self) -> tuple[CleanupReport, ...]:
@@ -135,7 +141,8 @@ class Outbox:
                 return ANOTHER_RUN
             if (error := self._settle(loaded, loaded.intention)) is not None:
                 return f"what an earlier run deleted could not be looked up: {error}"
-        self._deliver()
+        if not loaded.busy(self.clock()):
+            self._deliver()
         return self._down or None
 
     def intend(self, intention: Intention, seconds: float) -> str | None:
@@ -179,12 +186,22 @@ class Outbox:
             # What is not known is left for the next run to look at.
             unknown = {one.verdict.item_id for one in ends if one.status is DeletionStatus.UNKNOWN}
             left = self._kept.intention.only(unknown) if self._kept.intention else None
-            self._save(Contents(waiting, left, None, refusals, self._kept.revision))
-            if not report.empty and self._kept is not None:
-                return self._deliver()
+            # Busy until it is delivered: a run that begins meanwhile must not send it as well.
+            until = self._kept.busy_until
+            self._save(Contents(waiting, left, until, refusals, self._kept.revision))
+            if self.usable and not report.empty:
+                delivered = self._deliver()
+                self._leave()
+                return delivered
+            self._leave()
         if self._own:
             return False  # an empty report says nothing that could not wait
         return self._sent(report)
+
+    def _leave(self) -> None:
+        """This run is not at work any more: what waits, and what is not known, is anybody's."""
+        if self._kept is not None and (self._kept.waiting or self._kept.intention):
+            self._save(replace(self._kept, busy_until=None))
 
     def _refusals(
         self, before: Mapping[str, Refusal], ends: Sequence[Deletion], known: Collection[str]
@@ -212,6 +229,7 @@ class Outbox:
         # A run that died left no refusals; those of before are of other tries.
         refused = present & kept.refusals.keys() if kept.busy_until is None else set()
         done = intention.carried_out(present, refused)
+        self._failures += len(refused)
         waiting = kept.waiting if done.empty else (*kept.waiting, done)
         self._save(replace(kept, waiting=waiting, intention=None, busy_until=None))
         return None
@@ -260,6 +278,7 @@ class DryOutbox:
     """A dry run's: nothing is deleted, so nothing is written down, and nothing reported."""
 
     waiting = 0
+    failures = 0
     room = room_beside(Contents())
 
     def catch_up(self) -> None:

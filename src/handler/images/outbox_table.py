@@ -80,10 +80,13 @@ class Contents:
         """Bytes."""
         return len(self.text.encode())
 
+    def busy(self, now: datetime) -> bool:
+        """Whether the run that wrote it may still be at it: deleting, or delivering its report."""
+        return self.busy_until is not None and self.busy_until > now
+
     def at_work(self, now: datetime) -> bool:
-        """Whether the run whose intention this is may still be at it."""
-        until = self.busy_until
-        return self.intention is not None and until is not None and until > now
+        """Whether the run whose intention this is may still be deleting."""
+        return self.intention is not None and self.busy(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class HousekeepingRun:
     deadline: Deadline
     retry: Retry
     clock: Callable[[], datetime]
-    _look_ups_failed: int = field(default=0, init=False)
+    _failed_look_ups: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> Summary:
         """Do one run. Raises HousekeepingError or TokenError when it could do nothing at all."""
@@ -114,7 +114,8 @@ class HousekeepingRun:
             ends,
             self.policy,
             now,
-            look_ups_failed=self._look_ups_failed,
+            look_ups_failed=len(self._failed_look_ups),
+            found_failed=outbox.failures,
             reported=reported,
             waiting=outbox.waiting,
             calls=self.to.calls.made - calls,
@@ -174,5 +175,6 @@ class HousekeepingRun:
             self.to.journal.not_noted(failed)
 
     def _look_up_failed(self, what: str, error: AwsError) -> None:
-        self._look_ups_failed += error is not OUT_OF_TIME
+        if error is not OUT_OF_TIME:
+            self._failed_look_ups.append(what)
         self.to.journal.look_up_failed(what, error)

@@ -31,7 +31,7 @@ class Summary:
         image_snapshots: deleted after their images.
         planned: a dry run's would-be deletions, but for images' own snapshots.
         gone: what somebody else deleted meanwhile.
-        failures: what EC2 would not delete.
+        failures: what EC2 would not delete, in this run or, as this one found out, in an earlier one.
         gigabytes: full size of what was (or, in a dry run, would be) deleted: an upper bound.
         gigabyte_months: the same times the months in which it stood though it was old enough to go.
         look_ups_failed: what AWS refused or did not answer.
@@ -117,6 +117,7 @@ def summed_up(
     now: datetime,
     *,
     look_ups_failed: int,
+    found_failed: int,
     reported: bool,
     waiting: int,
     calls: int,
@@ -135,7 +136,7 @@ def summed_up(
         image_snapshots=parts[DeletionStatus.DELETED],
         planned=sum(of_kind[DeletionStatus.PLANNED, kind] for kind in Kind),
         gone=at_all[DeletionStatus.GONE],
-        failures=at_all[DeletionStatus.FAILED],
+        failures=at_all[DeletionStatus.FAILED] + found_failed,
         gigabytes=sum(one.verdict.gigabytes for one in ends if one.status in freed),
         gigabyte_months=_gigabyte_months(verdicts, ends, policy, now),
         look_ups_failed=look_ups_failed,

@@ -115,8 +115,12 @@ class Judge:
             self.listed,
             self.listed_lately() if curious else (),
             self._each("fleets", fleets, lambda: machines().fleets(fleets), left),
+            # It keeps to its share by itself: what it has by then is not to be lost.
             self._each(
-                "Auto Scaling members", members, lambda: machines().members(members, left), left
+                "Auto Scaling members",
+                members,
+                lambda: machines().members(members, left),
+                self.look_ups.deadline.to_act,
             ),
         )
 

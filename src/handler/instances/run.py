@@ -100,7 +100,7 @@ class TerminationRun:
         reporter.submit(self._timed(done))  # while the rest is acted on
         going, put_off = self._allowed(wanted, waited, look_ups)
         reporter.submit(put_off)
-        for results in self._terminate(going, judge, decided_at, look_ups):
+        for results in self._terminate(going, waited, judge, decided_at, look_ups):
             reporter.submit(self._timed(results))
         for results in self._prove(unproven, look_ups):
             reporter.submit(results)
@@ -175,6 +175,7 @@ class TerminationRun:
     def _terminate(
         self,
         going: Sequence[ToTerminate],
+        waited: Mapping[str, float],
         judge: Judge,
         decided_at: datetime,
         look_ups: LookUps,
@@ -192,7 +193,9 @@ class TerminationRun:
             dry_run=self.policy.dry_run,
             confirm=self.policy.confirm_termination,
         )
-        requests = StandingRequests(self.to.machines, look_ups, terminator, self.to.cancelled)
+        requests = StandingRequests(
+            self.to.machines, look_ups, terminator, self.to.cancelled, waited
+        )
         free, held_back = requests.cancel(going, decided_at)
         yield held_back
         yield from terminator.terminate(free, decided_at)

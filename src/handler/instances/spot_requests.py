@@ -14,6 +14,7 @@ from handler.aws.errors import AwsError, ErrorKind
 from handler.aws.look_ups import LookUps
 from handler.aws.retry import FRESH_FOR
 from handler.instances.bisect import Answer, bisect
+from handler.instances.model import Marked
 from handler.instances.outcome import Result
 from handler.instances.ports import Accepted, CancelledRequest, Machines
 from handler.instances.rules import ToTerminate, defer, deny
@@ -27,7 +28,7 @@ HARMLESS = frozenset({"open", "active"})
 stopped instance (EC2 User Guide, "Cancel a Spot Instance request"), and IAM looks at the request's
 tags, not at the instance's."""
 KNOWN_AFTER = 300.0
-"""Seconds after an instance's marking in which EC2 may not know its Spot request yet: it has been seen to
+"""Seconds after an instance's marking, or after it was first seen here, in which EC2 may not know its Spot request yet: it has been seen to
 take a minute. After that it is one that EC2 has forgotten, as it does once a request is over."""
 NOT_YET = AwsError("NotShown", "EC2 may not show it yet", ErrorKind.NO_ANSWER)
 CHANGED = AwsError("Changed", "its instance is not to go any more", ErrorKind.THROTTLED)
@@ -44,12 +45,14 @@ class StandingRequests:
         look_ups: asks which requests stand.
         terminator: makes calls again, and judges again, as for instances.
         memory: requests that were cancelled lately; filled here.
+        waited: instance id → seconds since it was first seen here.
     """
 
     machines: Machines
     look_ups: LookUps
     terminator: Terminator
     memory: dict[str, CancelledRequest]
+    waited: Mapping[str, float]
     _fresh_until: datetime = field(init=False)
     _errors: dict[str, AwsError] = field(default_factory=dict, init=False)
 
@@ -83,8 +86,12 @@ class StandingRequests:
         """What EC2 does not know may be new; it goes on where EC2 has had the time to know it."""
         if error.kind is not ErrorKind.MISSING:
             self._errors[request] = error
-        elif any((one.marked.waited or 0.0) < KNOWN_AFTER for one in decisions):
+        elif any(self._here(one.marked) < KNOWN_AFTER for one in decisions):
             self._errors[request] = NOT_YET
+
+    def _here(self, marked: Marked) -> float:
+        """Seconds for which it has been known, by the backend's clock or by this function's own."""
+        return max(marked.waited or 0.0, self.waited.get(marked.instance_id, 0.0))
 
     def _end_stopped(self, request: str, decisions: Sequence[ToTerminate]) -> None:
         """A termination, with its guards: looked at anew, and TerminateInstances asked with DryRun."""

@@ -46,7 +46,7 @@ class Surroundings:
     Attributes:
         neighbours: running machines of the workloads in question, and parents.
         listed: ids that stand in a list of this run.
-        listed_lately: ids that stood in one a few minutes ago, and may be marked still.
+        listed_lately: ids that stood in one in the last twelve hours, and may be marked still.
         fleets: fleet id → whether it replaces its members; missing: EC2 does not show it.
         members: instance id → what its Auto Scaling group shows; missing: it is not shown.
     """
