@@ -129,22 +129,25 @@ class BackendApi:
         """
         request = self._prepared(method, call, body, token)
         for tries in range(1, TRIES + 1):
+            answer: Reply | BackendError
             try:
-                reply = self._once(request, left)
+                answer = self._once(request, left)
             except (requests.RequestException, HTTPError) as error:
-                if tries == TRIES or left() <= 0:
-                    what = f"no answer from the backend to {method} {call}: {error}"
-                    raise BackendError(what) from error
+                answer = BackendError(f"no answer from the backend to {method} {call}: {error}")
+                answer.__cause__ = error
                 pause = _back_off(tries)
             else:
-                again = reply.status in AGAIN or reply.status >= 500
-                if not again or tries == TRIES or left() <= 0:
-                    return reply
-                pause = _asked(reply.retry_after) or _back_off(tries)
+                if answer.status not in AGAIN and answer.status < 500:
+                    return answer
+                pause = _asked(answer.retry_after) or _back_off(tries)
+            if tries == TRIES or left() <= 0:
+                break
             self.sleep(max(min(pause, LONGEST_PAUSE, left()), 0.0))
-            if left() <= 0:  # frozen, it may be: nothing is sent after the run's end
-                raise BackendError(f"no time was left to try {method} {call} again")
-        raise AssertionError  # the last try returns or raises
+            if left() <= 0:  # the pause outlasted the run, in a frozen environment by far
+                break
+        if isinstance(answer, BackendError):
+            raise answer
+        return answer
 
     def _once(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Reply:
         """One try gets half of the time that is left: there is time for another, and for a slow one."""

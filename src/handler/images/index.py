@@ -1,4 +1,4 @@
-"""The inventory of one run, arranged so that each rule is one look."""
+"""The inventory of one run, arranged so that each rule is one look; the newest (`KEEP_LATEST_...`) are counted here."""
 
 from __future__ import annotations
 
