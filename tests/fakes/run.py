@@ -12,8 +12,9 @@ from handler.instances.ownership import Agents
 from handler.instances.rules import Policy, ToTerminate
 from handler.instances.run import Limits, TerminationRun
 from handler.instances.terminate import Terminator
-from tests.fakes.build import AGENT, limits, policy
+from tests.fakes.build import AGENT, instance, limits, listing, marked, policy
 from tests.fakes.clock import FakeClock
+from tests.fakes.fleet import FakeFleet
 from tests.fakes.outside import FakeDependencies
 
 
@@ -71,3 +72,11 @@ def terminator(
         dry_run=rules.dry_run,
         confirm=rules.confirm_termination,
     )
+
+
+def outside(*numbers: int, listed: int | None = None) -> FakeDependencies:
+    """These instances, of which the first so many are listed; all unless told."""
+    around = FakeDependencies(FakeFleet(instance(n) for n in numbers))
+    count = len(numbers) if listed is None else listed
+    around.lists(listing(*(marked(n) for n in numbers[:count])))
+    return around

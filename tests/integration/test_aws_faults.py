@@ -1,6 +1,6 @@
 """AWS in every kind of trouble: the token, the ledger, EC2 and the account's history.
 
-What each error's code means stands in tests/unit/test_aws_errors.py, and what a run does about it in test_terminate.py;
+What each error's code means stands in tests/unit/test_aws_errors.py, and what a run does about it in test_terminate.py and test_judged_again.py;
 here is what takes the SDK and a socket.
 """
 

@@ -114,7 +114,7 @@ def test_two_runs_at_once_report_each_once(on_emulator: House) -> None:
 def test_also_where_writes_are_in_each_other_s_way(
     on_emulator: House, emulator: Emulator, table: Table
 ) -> None:
-    """Issue 12, point 9: then the ledger counted as down, and up to 100 of 100 were reported twice."""
+    """Then the ledger counted as down, and up to 100 of 100 were reported twice."""
     on_emulator.run(on_emulator.client())
     keys = [*table.items]
     table.items.clear()

@@ -8,10 +8,10 @@ import pytest
 
 from handler.aws.errors import ErrorKind
 from handler.backend.errors import BackendError
-from handler.instances.model import REPLICA, Agent, Ending, Invalid, State
+from handler.instances.model import REPLICA, Ending, Invalid, State
 from handler.instances.outcome import Outcome
 from handler.instances.ports import CancelledRequest
-from handler.instances.rules import GROUP_TAG, AsgMembers, MissingPolicy
+from handler.instances.rules import MissingPolicy
 from tests.fakes.build import (
     AGENT,
     NOW,
@@ -27,16 +27,7 @@ from tests.fakes.build import (
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.outside import FakeDependencies
-from tests.fakes.run import run
-
-WORK = OURS | {"LogicalAgentId": "default"}
-
-
-def outside(*numbers: int, listed: int | None = None) -> FakeDependencies:
-    around = FakeDependencies(FakeFleet(instance(n) for n in numbers))
-    count = len(numbers) if listed is None else listed
-    around.lists(listing(*(marked(n) for n in numbers[:count])))
-    return around
+from tests.fakes.run import outside, run
 
 
 def test_a_marked_instance_is_terminated_reported_and_counted() -> None:
@@ -156,24 +147,6 @@ def test_a_blown_fuse_does_not_keep_what_has_ended_from_being_reported() -> None
     assert len(around.journal.fuses) == 1
 
 
-def test_two_zombies_do_not_vouch_for_each_other() -> None:
-    """Issue 3, section 2: a promotion that went wrong must not end the last machine."""
-    around = outside(1, 2)
-    for n in (1, 2):
-        around.fleet.instances[iid(n)] = instance(n, tags=WORK)
-    run(around, policy(require_running_peer=True))
-    assert set(around.journal.outcomes().values()) == {Outcome.REFUSED}
-    assert around.fleet.terminated == []
-
-
-def test_peers_that_cannot_be_looked_up_defer_and_do_not_fail() -> None:
-    around = outside(1, 2)
-    around.fleet.instances[iid(1)] = instance(1, tags=WORK)
-    around.fleet.peers_error = error(ErrorKind.THROTTLED)
-    run(around, policy(require_running_peer=True))
-    assert around.journal.outcomes() == {iid(1): Outcome.DEFERRED, iid(2): Outcome.TERMINATED}
-
-
 def test_a_stuck_instance_is_told_after_its_time() -> None:
     around = outside(1, 2, 3, 4)
     for n, seconds in ((1, 900), (2, 901)):
@@ -266,112 +239,6 @@ def test_the_list_s_time_is_when_it_came() -> None:
     assert around.journal.line(iid(1)).took == 325.0
 
 
-ONE, TWO = Agent("one", "shop"), Agent("two", "mail")
-
-
-def of(agent: Agent) -> dict[str, str]:
-    return OURS | {"LogicalAgentId": agent.logical_id or ""}
-
-
-def two_agents(*, second: bool = True) -> FakeDependencies:
-    """Each has a zombie, and the backend lists both to each of them (quirk 3)."""
-    around = FakeDependencies(FakeFleet([instance(1, tags=of(ONE)), instance(2, tags=of(TWO))]))
-    around.lists(
-        listing(marked(1, agent=ONE), marked(2, agent=ONE), agent=ONE),
-        listing(marked(1, agent=TWO), marked(2, agent=TWO), agent=TWO, enabled=second),
-    )
-    return around
-
-
-def test_a_neighbour_does_not_bypass_the_owner_s_switch() -> None:
-    around = two_agents(second=False)
-    run(around)
-    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
-    assert {one.instance_id for one in around.backend.tried} == {iid(1)}
-    assert around.fleet.instances[iid(2)].state is State.RUNNING
-
-
-def test_one_agent_s_failure_is_its_own() -> None:
-    around = two_agents()
-    around.backend.lists[TWO] = BackendError("HTTP 500", 500)
-    summary = run(around).as_returned()
-    assert summary["agents_failed"] == 1
-    assert around.journal.failed_agents == ["two"]
-    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
-
-
-def test_where_every_agent_fails_the_run_fails() -> None:
-    around = two_agents()
-    around.backend.lists = dict.fromkeys((ONE, TWO), BackendError("HTTP 500", 500))
-    with pytest.raises(BackendError, match="one, two: HTTP 500"):
-        run(around)
-    assert around.journal.failed_agents == ["one", "two"]
-
-
-def test_a_parent_that_an_invalid_entry_names_does_not_vouch_for_its_replica() -> None:
-    """The backend wants it gone: if its replica was promoted, that is the live primary (quirk 10)."""
-    around = outside(1, 2)
-    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {"ParentInstance": iid(2)})
-    around.lists(listing(marked(1, REPLICA), invalid=1, held=frozenset({iid(2)})))
-    run(around)
-    assert around.journal.outcomes() == {iid(1): Outcome.REFUSED}
-    assert around.fleet.terminated == []
-
-
-def test_a_parent_tag_that_is_no_instance_s_id_is_not_asked_for() -> None:
-    """In a filter of EC2's `*` is every machine, and a long value fails the look-up for all."""
-    odd = ["*", "x" * 256, ""]
-    parents = [iid(9), *odd]
-    around = FakeDependencies(
-        FakeFleet(
-            instance(n, tags=OURS | {"ParentInstance": parent}) for n, parent in enumerate(parents)
-        )
-    )
-    around.fleet.instances[iid(9)] = instance(9)
-    around.lists(listing(*(marked(n, REPLICA) for n in range(len(parents)))))
-    summary = run(around).as_returned()
-    assert around.fleet.called("neighbours") == [(iid(9),)]
-    assert around.fleet.terminated == [iid(0)]
-    assert summary["refused"] == len(odd)
-
-
-def test_members_that_there_is_no_time_to_ask_for_keep_the_others_from_nothing() -> None:
-    clock, plain = FakeClock(), 600
-    around = outside(*range(plain + 1))
-    for n in range(plain):
-        around.fleet.instances[iid(n)] = instance(n, tags=OURS | {GROUP_TAG: "web"})
-    around.fleet.before_member = lambda: clock.pass_by(0.08)
-    summary = run(around, policy(asg_members=AsgMembers.TERMINATE_AND_SHRINK), clock=clock)
-    assert around.fleet.terminated == [iid(plain)]
-    assert around.fleet.shrunk
-    assert summary.as_returned()["deferred"] == plain - len(around.fleet.shrunk)
-
-
-def test_a_slow_look_around_some_machines_leaves_time_for_the_others() -> None:
-    clock = FakeClock()
-    around = outside(1, 2, 3)
-    around.fleet.instances[iid(1)] = instance(1, tags=OURS | {"ParentInstance": iid(9)})
-    around.fleet.instances[iid(2)] = instance(2, tags=OURS | {"aws:ec2:fleet-id": "fleet-1"})
-    around.lists(listing(marked(1, REPLICA), marked(2), marked(3)))
-
-    def neighbours(*_: object) -> object:
-        clock.pass_by(25)
-        return ()
-
-    around.fleet.neighbours = neighbours  # type: ignore[method-assign, assignment]
-    run(around, clock=clock)
-    assert around.fleet.terminated == [iid(3)]
-    assert around.fleet.called("fleets") == []
-    assert around.journal.outcomes()[iid(2)] is Outcome.DEFERRED
-
-
-def test_a_run_for_one_agent_leaves_the_others_machines() -> None:
-    around = two_agents()
-    run(around, acting=[ONE])
-    assert around.backend.asked == ["one"]
-    assert around.journal.outcomes() == {iid(1): Outcome.TERMINATED, iid(2): Outcome.IGNORED}
-
-
 def test_what_ec2_has_forgotten_is_reported_as_of_its_marking() -> None:
     """A report that is made again says what the first one said: no date is falsified."""
     around = FakeDependencies(FakeFleet(), [marked(1, REPLICA, waited=40 * 86400.0)])
@@ -428,16 +295,3 @@ def test_an_unknown_wait_is_counted_from_first_sight_under_the_cap() -> None:
     around.first_seen.since = {iid(1): NOW - timedelta(hours=1)}
     run(around, bounds=limits(max_terminations_per_run=1))
     assert around.fleet.terminated == [iid(1)]
-
-
-def test_what_ended_by_a_call_without_an_answer_stays_its_owner_s() -> None:
-    """EC2 drops the tags of what has ended: whoever lists it first must not report it instead."""
-    plain = Agent("plain")
-    around = FakeDependencies(FakeFleet([instance(1)]))
-    around.lists(
-        listing(marked(1, agent=ONE), agent=ONE), listing(marked(1, agent=plain), agent=plain)
-    )
-    around.fleet.faults = [error(ErrorKind.NO_ANSWER)]
-    around.fleet.lost_answers = True
-    run(around)
-    assert around.backend.by_agent == [("plain", iid(1))]

@@ -102,7 +102,7 @@ def test_ssm_refusing_is_told_with_its_words_and_the_way_out() -> None:
 
 
 def test_ssm_failing_is_told_to_every_call_and_does_not_take_the_token_that_there_is() -> None:
-    """Issue 3, section 3: "a cached token goes on being used"."""
+    """A cached token goes on being used."""
     ssm = Ssm("old", refused("ThrottlingException"))
     keeper = provider(ssm)
     held = token(ssm, keeper)
